@@ -1,0 +1,1 @@
+"""Everything of Daybook that works without a web request."""

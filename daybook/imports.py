@@ -1,0 +1,479 @@
+"""One upload, from its first byte to its final state. The upload page, the API and `flask import` all come here.
+
+bytes -> raw copy on disk -> gunzip -> blocks of whole lines -> series -> batches -> store, one piece at a time; nothing
+holds the whole file. While it runs, the upload's row says how far it is; its readings are tagged with its id and count
+for nobody until the status is done.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Literal, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import raw_copies, removal, sources, sql
+from daybook.batch_queue import BatchQueue
+from daybook.config import Settings
+from daybook.formats import detect, times
+from daybook.formats.delimited import Batch, DelimitedReader, Issue
+from daybook.formats.layout import DateOrder, FormatError, Layout
+from daybook.formats.lines import Block, LineCutter
+from daybook.formats.unpack import GZIP_MAGIC, Gunzip
+from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
+from daybook.store import Stored, sort_rows
+
+log = logging.getLogger(__name__)
+
+BLOCK_BYTES = 1024 * 1024
+MAX_ISSUES = 100_000
+_PROGRESS_SECONDS = 0.5
+_SOURCE_WAIT_SECONDS = 600
+_ALL_BAD_ROWS = 1000
+
+
+class ImportRefused(ValueError):
+    """The upload fails for a reason that a person can act on."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+class CutOff(OSError):
+    """The bytes ended before the last one: cut_off, stalled or too_large. Raised by the stream that is read."""
+
+    def __init__(self, message: str, code: str = "cut_off") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Cancelled(Exception):
+    """Somebody pressed Cancel."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the sender says about a file. source: its name, or empty for the file's own name without extension."""
+
+    source: str = ""
+    timezone: str = ""
+    date_order: str = ""
+    on_bad_row: Literal["skip", "fail"] = "skip"
+
+    def check(self) -> None:
+        """Raises ImportRefused or FormatError for a value that cannot be used, before any byte is read."""
+        if self.timezone:
+            times.zone(self.timezone)
+        if self.date_order not in ("", "ymd", "dmy", "mdy"):
+            raise ImportRefused("bad_date_order", f'date_order is "{self.date_order}"; write dmy, mdy or ymd')
+        if self.on_bad_row not in ("skip", "fail"):
+            raise ImportRefused("bad_on_bad_row", f'on_bad_row is "{self.on_bad_row}"; write skip or fail')
+        if self.source:
+            try:
+                sources.clean_name(self.source, "source")
+            except sources.BadName as error:
+                raise ImportRefused("bad_source", str(error)) from error
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sent a file: an account, with or without a token, or somebody in a chat."""
+
+    account_id: int | None = None
+    api_token_id: int | None = None
+    telegram_user_id: int | None = None
+
+
+@dataclass
+class Counts:
+    """The account of lines and cells so far."""
+
+    lines_total: int = 0
+    lines_preamble: int = 0
+    lines_blank: int = 0
+    lines_read: int = 0
+    lines_rejected: int = 0
+    cells_missing: int = 0
+    cells_not_numeric: int = 0
+    repeated: int = 0
+    first_time: int | None = None
+    last_time: int | None = None
+    issues: int = 0
+
+    def add(self, batch: Batch) -> None:
+        self.lines_total += batch.lines
+        self.lines_blank += batch.blank
+        self.lines_read += batch.read
+        self.lines_rejected += batch.rejected
+        self.cells_missing += batch.missing
+        self.cells_not_numeric += batch.not_numeric
+        for series in batch.series:
+            first, last = int(series.times.min()), int(series.times.max())
+            self.first_time = first if self.first_time is None else min(self.first_time, first)
+            self.last_time = last if self.last_time is None else max(self.last_time, last)
+
+
+def announce(engine: Engine, filename: str, options: Options, sender: Sender, bytes_total: int | None = None) -> int:
+    """Makes the row of an upload whose bytes are still to come (status waiting) and returns its id."""
+    with engine.begin() as connection:
+        return cast(
+            int,
+            connection.execute(
+                sa.insert(Upload).values(
+                    filename=clean_filename(filename),
+                    options=asdict(options),
+                    bytes_total=bytes_total,
+                    status="waiting",
+                    **asdict(sender),
+                )
+            ).inserted_primary_key[0],  # type: ignore[index]
+        )
+
+
+def clean_filename(text: str) -> str:
+    """The name alone, without folders and characters that cannot be shown, at most 255 characters."""
+    name = PurePosixPath(PureWindowsPath(text).as_posix()).name
+    name = "".join(letter if letter.isprintable() else " " for letter in name).strip()
+    return name[-255:] or "unnamed"
+
+
+def import_stream(
+    engine: Engine,
+    settings: Settings,
+    stream: Iterable[bytes],
+    *,
+    upload_id: int,
+    bytes_total: int | None = None,
+) -> None:
+    """Imports the announced upload from the stream of its bytes. Returns when its row says how it ended.
+
+    Whatever happens is written into the row, with none of its readings left unless the status is done; only a database
+    that cannot be reached, or a killed process, leaves it `importing`, for `removal.recover` to clear.
+    """
+    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+        _Import(engine, settings, locks, upload_id, bytes_total).run(stream)
+
+
+class _Import:
+    """One run; its attributes are what is known so far."""
+
+    def __init__(
+        self, engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int, bytes_total: int | None
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._locks = locks
+        self._upload_id = upload_id
+        self._bytes_total = bytes_total
+        self._filename = ""
+        self._options = Options()
+        self._bytes_done = 0
+        self._counts = Counts()
+        self._issues: list[Issue] = []
+        self._first_rejected: Issue | None = None
+        self._last_progress = time.monotonic()
+        self._raw = raw_copies.RawCopy(settings.instance_path / "uploads", upload_id)
+        self._gunzip: Gunzip | None = None
+        self._head = bytearray()
+        self._layout: Layout | None = None
+        self._cutter: LineCutter | None = None
+        self._reader: DelimitedReader | None = None
+        self._queue: BatchQueue | None = None
+        self._source_id = 0
+        self._sensors: dict[str, int] = {}
+
+    def run(self, stream: Iterable[bytes]) -> None:
+        self._claim()
+        pieces = iter(stream)
+        keep_raw = False
+        try:
+            if self._read_all(pieces):
+                self._finish()
+            keep_raw = self._settings.keep_uploads
+        except Cancelled:
+            self._fail("cancelled", "")
+        except CutOff as error:
+            self._fail("cancelled" if self._cancel_requested() else error.code, str(error))
+        except BaseException as error:
+            log.exception("upload %s failed", self._upload_id)
+            self._fail("internal_error", "Something went wrong on the server; its log says what.")
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._close_raw(keep_raw)
+
+    def _claim(self) -> None:
+        # Shared with the writers' connections; recovery wants it alone, and so keeps its hands off while one lives.
+        if not self._locks.try_lock("upload", self._upload_id, shared=True):
+            raise ImportRefused("already_running", f"upload {self._upload_id} is being imported already")
+        now = utc_now()
+        with self._engine.begin() as connection:
+            claimed = connection.execute(
+                sa.update(Upload)
+                .where(Upload.id == self._upload_id, Upload.status == "waiting")
+                .values(status="importing", started_at=now, heartbeat_at=now, bytes_total=self._bytes_total)
+            ).rowcount
+            if not claimed:
+                raise ImportRefused("already_imported", f"upload {self._upload_id} is not waiting for its bytes")
+            row = connection.execute(
+                sa.select(Upload.filename, Upload.options).where(Upload.id == self._upload_id)
+            ).one()
+        self._filename = row.filename
+        self._options = Options(**row.options)
+
+    def _read_all(self, pieces: Iterator[bytes]) -> bool:
+        """Reads the stream to its end; whether the file can be used. Raises Cancelled and CutOff."""
+        try:
+            self._options.check()
+            for piece in pieces:
+                self._receive(piece)
+            self._end_of_bytes()
+        except (FormatError, ImportRefused) as error:
+            # The sender is let finish: a browser shows an answer only to a request that it has sent whole, and with
+            # the whole file here it can be imported again under other settings.
+            self._fail(error.code, _sentence(error))
+            for piece in pieces:
+                self._count_bytes(piece)
+                self._raw.write(piece)
+            return False
+        return True
+
+    # from bytes to blocks
+
+    def _count_bytes(self, piece: bytes) -> None:
+        self._bytes_done += len(piece)
+        if self._bytes_done > self._settings.upload_max_bytes:
+            raise CutOff(
+                f"the file is larger than {self._settings.upload_max_bytes:,} bytes, the most that this server takes; "
+                "split it, or raise UPLOAD_MAX_BYTES",
+                code="too_large",
+            )
+
+    def _receive(self, piece: bytes) -> None:
+        first = self._bytes_done == 0
+        self._count_bytes(piece)
+        self._raw.write(piece)
+        if first and piece.startswith(GZIP_MAGIC):
+            self._gunzip = Gunzip(self._settings.unpacked_max_bytes)
+        for text in self._gunzip.feed(piece) if self._gunzip else (piece,):
+            self._receive_text(text)
+        self._report_progress()
+
+    def _receive_text(self, text: bytes) -> None:
+        if self._cutter is None:
+            self._head += text
+            if len(self._head) >= detect.SAMPLE_BYTES:
+                self._begin_reading(whole=False)
+            return
+        for block in self._cutter.feed(text):
+            self._store_block(block)
+
+    def _end_of_bytes(self) -> None:
+        if self._gunzip:
+            self._gunzip.end()
+        if self._cutter is None:
+            self._begin_reading(whole=True)
+        assert self._cutter is not None
+        for block in self._cutter.end():
+            self._store_block(block)
+        self._check_rejected(last=True)
+
+    def _begin_reading(self, whole: bool) -> None:
+        sample = bytes(self._head)
+        self._head.clear()
+        self._layout = detect.detect(
+            sample,
+            whole=whole,
+            timezone=self._options.timezone or None,
+            date_order=cast(DateOrder | None, self._options.date_order or None),
+        )
+        self._reader = DelimitedReader(self._layout)
+        start = 0
+        for _ in range(self._layout.data_line - 1):
+            start = sample.index(b"\n", start) + 1
+        if self._layout.data_line == 1:
+            start = 3 if sample.startswith(b"\xef\xbb\xbf") else 0
+        self._counts.lines_preamble = self._counts.lines_total = self._layout.data_line - 1
+        self._cutter = LineCutter(BLOCK_BYTES, first_line=self._layout.data_line)
+        self._open_source()
+        self._queue = BatchQueue(self._engine, self._upload_id)
+        for block in self._cutter.feed(sample[start:]):
+            self._store_block(block)
+
+    def _open_source(self) -> None:
+        """Finds the source and waits for its turn: one import at a time writes into a source, so that no reading is
+        passed over as a duplicate of one that another import may still take back."""
+        name = self._options.source or PurePosixPath(self._filename).stem or self._filename
+        with self._engine.begin() as connection:
+            self._source_id = sources.find_or_make_source(connection, name)
+            connection.execute(
+                sa.update(Upload)
+                .where(Upload.id == self._upload_id)
+                .values(source_id=self._source_id, layout=self._layout.to_json() if self._layout else None)
+            )
+        until = time.monotonic() + _SOURCE_WAIT_SECONDS
+        while not self._locks.try_lock("source", self._source_id):
+            if time.monotonic() > until:
+                raise ImportRefused(
+                    "source_busy",
+                    f'another import into "{name}" has been running for {_SOURCE_WAIT_SECONDS // 60} minutes',
+                    "Wait until it has ended, or cancel it, and try again.",
+                )
+            self._report_progress()
+            time.sleep(0.1)
+
+    # from blocks to the store
+
+    def _store_block(self, block: Block) -> None:
+        assert self._reader is not None
+        assert self._queue is not None
+        batch = self._reader.read(block)
+        self._counts.add(batch)
+        self._keep_issues(batch.issues)
+        self._check_rejected(last=False)
+        self._know_sensors(batch)
+        rows, repeated = sort_rows((self._sensors[one.name], one.times, one.values) for one in batch.series)
+        self._counts.repeated += repeated
+        if len(rows):
+            self._queue.put(rows)
+
+    def _know_sensors(self, batch: Batch) -> None:
+        new = {one.name: one.unit for one in batch.series if one.name not in self._sensors}
+        if not new:
+            return
+        try:
+            with self._engine.begin() as connection:
+                found = sources.find_or_make_sensors(connection, self._source_id, new.items())
+                connection.execute(
+                    sa.insert(UploadSensor),
+                    [
+                        {"upload_id": self._upload_id, "sensor_id": one.id, "added": 0, "created": one.made}
+                        for one in found.values()
+                    ],
+                )
+        except sources.BadName as error:
+            raise ImportRefused("bad_sensor_name", str(error)) from error
+        self._sensors |= {name: one.id for name, one in found.items()}
+
+    def _keep_issues(self, issues: list[Issue]) -> None:
+        if self._first_rejected is None:
+            self._first_rejected = next((issue for issue in issues if issue.rejected), None)
+        room = MAX_ISSUES - self._counts.issues
+        self._issues += issues[:room]
+        self._counts.issues += len(issues[:room])
+
+    def _check_rejected(self, last: bool) -> None:
+        bad, rows = self._counts.lines_rejected, self._counts.lines_rejected + self._counts.lines_read
+        if not bad:
+            return
+        example = f", for example {_issue_in_words(self._first_rejected)}" if self._first_rejected else ""
+        if self._options.on_bad_row == "fail":
+            raise ImportRefused(
+                "bad_row", f"a row cannot be read{example}", "Mend the line, or let bad rows be skipped."
+            )
+        if (bad == rows >= _ALL_BAD_ROWS) or (last and bad * 2 > rows):
+            raise ImportRefused(
+                "too_many_bad_rows",
+                f"{bad:,} of {rows:,} rows cannot be read{example}",
+                "The file was understood wrongly, or it is damaged; nothing of it was kept.",
+            )
+
+    # what the row says
+
+    def _report_progress(self) -> None:
+        now = time.monotonic()
+        if now - self._last_progress < _PROGRESS_SECONDS:
+            return
+        self._last_progress = now
+        with self._engine.begin() as connection:
+            self._write_counts(connection, heartbeat_at=utc_now())
+            if connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)):
+                raise Cancelled
+
+    def _write_counts(self, connection: Connection, **more: Any) -> int:
+        if self._issues:
+            connection.execute(
+                sa.insert(UploadIssue), [{"upload_id": self._upload_id, **asdict(issue)} for issue in self._issues]
+            )
+            self._issues = []
+        stored = self._queue.stored if self._queue else Stored()
+        counts = asdict(self._counts)
+        first, last = counts.pop("first_time"), counts.pop("last_time")
+        del counts["repeated"], counts["issues"]
+        return connection.execute(
+            sa.update(Upload)
+            .where(Upload.id == self._upload_id, Upload.status == "importing")
+            .values(
+                bytes_done=self._bytes_done,
+                readings_added=stored.added.total(),
+                readings_duplicate=stored.duplicates + self._counts.repeated,
+                first_time=_moment(first),
+                last_time=_moment(last),
+                **counts,
+                **more,
+            )
+        ).rowcount
+
+    def _cancel_requested(self) -> bool:
+        with sql.only_reading(), self._engine.connect() as connection:
+            return bool(connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)))
+
+    def _finish(self) -> None:
+        assert self._queue is not None
+        stored = self._queue.finish()
+        sha256 = self._raw.close()
+        with self._engine.begin() as connection:
+            if connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)):
+                raise Cancelled
+            for sensor_id, added in sorted(stored.added.items()):
+                removal.count_readings(connection, sensor_id, added)
+                connection.execute(
+                    sa.update(UploadSensor)
+                    .where(UploadSensor.upload_id == self._upload_id, UploadSensor.sensor_id == sensor_id)
+                    .values(added=added)
+                )
+            now = utc_now()
+            self._write_counts(
+                connection,
+                status="done",
+                sha256=sha256,
+                finished_at=now,
+                heartbeat_at=now,
+                bytes_total=self._bytes_done,
+            )
+
+    def _fail(self, code: str, message: str) -> None:
+        """Takes every reading out again and only then says how the upload ended."""
+        if self._queue is not None:
+            self._queue.abort()
+        with self._engine.begin() as connection:
+            self._write_counts(connection, error_code=code, error=message)
+        removal.remove_readings(self._engine, self._locks, self._upload_id)
+
+    def _close_raw(self, keep: bool) -> None:
+        if not keep:
+            self._raw.discard()
+            return
+        sha256 = self._raw.close()
+        with self._engine.begin() as connection:
+            values = {"sha256": sha256, "bytes_done": self._bytes_done, "bytes_total": self._bytes_done}
+            connection.execute(sa.update(Upload).where(Upload.id == self._upload_id).values(values))
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else sql.moment(microseconds)
+
+
+def _sentence(error: FormatError | ImportRefused) -> str:
+    return f"{error}. {error.hint}" if error.hint else str(error)
+
+
+def _issue_in_words(issue: Issue) -> str:
+    column = f', column "{issue.column}"' if issue.column else ""
+    return f'line {issue.line}{column}: "{issue.value[:60]}" {issue.reason}'

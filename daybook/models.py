@@ -1,0 +1,230 @@
+"""The tables. What each holds stands in docs/architecture.md; the Timescale parts are in the migrations."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask_login import UserMixin
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from daybook.extensions import Base
+from daybook.sql import ReadingTime, UtcDateTime
+
+ROLES = ("viewer", "editor", "admin")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Account(UserMixin, Base):  # type: ignore[misc]
+    """Somebody who signs in to the web pages; each role may also do what the roles before it may."""
+
+    __tablename__ = "account"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(16), default="viewer")
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    def may(self, role: str) -> bool:
+        """Whether this account may do what `role` may."""
+        return self.is_active and ROLES.index(self.role) >= ROLES.index(role)
+
+
+class ApiToken(Base):
+    """A program's key to the API, acting as its account. Only the SHA-256 of the token is kept."""
+
+    __tablename__ = "api_token"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    account: Mapped[Account] = relationship()
+
+
+class TelegramUser(Base):
+    """Somebody who writes to the bot; the id is Telegram's own."""
+
+    __tablename__ = "telegram_user"
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    first_name: Mapped[str] = mapped_column(String(64))
+    last_name: Mapped[str] = mapped_column(String(64), default="")
+    username: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16), default="pending", index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    approved_by: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+
+
+class TelegramUpdate(Base):
+    """The raw JSON that Telegram delivered, once per update_id."""
+
+    __tablename__ = "telegram_update"
+    update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    processed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Source(Base):
+    """Where readings come from: a mast, a meter, a chat."""
+
+    __tablename__ = "source"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+
+
+class Sensor(Base):
+    """One series of a source. `reading_count` is kept with every change of its readings, so lists need not count."""
+
+    __tablename__ = "sensor"
+    __table_args__ = (UniqueConstraint("source_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("source.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(200))
+    unit: Mapped[str] = mapped_column(String(64), default="")
+    label: Mapped[str] = mapped_column(String(200), default="")
+    kind: Mapped[str] = mapped_column(String(16), default="gauge")
+    reading_count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    source: Mapped[Source] = relationship()
+
+
+class FileType(Base):
+    """A saved layout, used again for the next file of that logger."""
+
+    __tablename__ = "file_type"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    layout: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+
+
+class Upload(Base):
+    """One file and what became of it.
+
+    status: waiting (announced, no byte yet), importing, done, failed, cancelled, removing (its readings are being
+    taken out), undone. Readings count only once the status is done.
+    """
+
+    __tablename__ = "upload"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    filename: Mapped[str] = mapped_column(String(255))
+    bytes_total: Mapped[int | None] = mapped_column(BigInteger)
+    bytes_done: Mapped[int] = mapped_column(BigInteger, default=0)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id", ondelete="SET NULL"), index=True)
+    file_type_id: Mapped[int | None] = mapped_column(ForeignKey("file_type.id", ondelete="SET NULL"))
+    layout: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    options: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+    api_token_id: Mapped[int | None] = mapped_column(ForeignKey("api_token.id", ondelete="SET NULL"))
+    telegram_user_id: Mapped[int | None] = mapped_column(ForeignKey("telegram_user.user_id", ondelete="SET NULL"))
+    status: Mapped[str] = mapped_column(String(16), default="waiting", index=True)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    lines_total: Mapped[int] = mapped_column(BigInteger, default=0)
+    lines_preamble: Mapped[int] = mapped_column(BigInteger, default=0)
+    lines_blank: Mapped[int] = mapped_column(BigInteger, default=0)
+    lines_read: Mapped[int] = mapped_column(BigInteger, default=0)
+    lines_rejected: Mapped[int] = mapped_column(BigInteger, default=0)
+    readings_added: Mapped[int] = mapped_column(BigInteger, default=0)
+    readings_duplicate: Mapped[int] = mapped_column(BigInteger, default=0)
+    readings_replaced: Mapped[int] = mapped_column(BigInteger, default=0)
+    cells_missing: Mapped[int] = mapped_column(BigInteger, default=0)
+    cells_not_numeric: Mapped[int] = mapped_column(BigInteger, default=0)
+    first_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    source: Mapped[Source | None] = relationship()
+    account: Mapped[Account | None] = relationship()
+
+
+class UploadSensor(Base):
+    """Which sensors an upload wrote to, how many readings it added, and whether it made the sensor."""
+
+    __tablename__ = "upload_sensor"
+    upload_id: Mapped[int] = mapped_column(ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True)
+    sensor_id: Mapped[int] = mapped_column(ForeignKey("sensor.id", ondelete="CASCADE"), primary_key=True)
+    added: Mapped[int] = mapped_column(BigInteger, default=0)
+    created: Mapped[bool] = mapped_column(default=False)
+
+    sensor: Mapped[Sensor] = relationship()
+
+
+class UploadIssue(Base):
+    """One line or cell of an upload that could not be read. rejected: the whole line was left out because of it."""
+
+    __tablename__ = "upload_issue"
+    __table_args__ = (Index("ix_upload_issue_upload_id_line", "upload_id", "line"),)
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    upload_id: Mapped[int] = mapped_column(ForeignKey("upload.id", ondelete="CASCADE"))
+    line: Mapped[int] = mapped_column(BigInteger)
+    column: Mapped[str] = mapped_column(String(200), default="")
+    value: Mapped[str] = mapped_column(String(200), default="")
+    reason: Mapped[str] = mapped_column(String(300))
+    rejected: Mapped[bool] = mapped_column(default=True)
+
+
+class Message(Base):
+    """One chat message, in or out."""
+
+    __tablename__ = "message"
+    __table_args__ = (Index("ix_message_chat_id_sent_at", "chat_id", "sent_at"),)
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    chat_id: Mapped[int] = mapped_column(BigInteger)
+    telegram_message_id: Mapped[int | None] = mapped_column(BigInteger)
+    update_id: Mapped[int | None] = mapped_column(ForeignKey("telegram_update.update_id", ondelete="SET NULL"))
+    sender_id: Mapped[int | None] = mapped_column(ForeignKey("telegram_user.user_id", ondelete="SET NULL"))
+    direction: Mapped[str] = mapped_column(String(8))
+    text: Mapped[str] = mapped_column(String(4096))
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status: Mapped[str] = mapped_column(String(16), default="received")
+    sensor_id: Mapped[int | None] = mapped_column(ForeignKey("sensor.id", ondelete="SET NULL"))
+    reading_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Reading(Base):
+    """(sensor, time, value). A hypertable on PostgreSQL; no foreign keys, they would cost a trigger per row."""
+
+    __tablename__ = "reading"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    sensor_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    time: Mapped[datetime] = mapped_column(ReadingTime, primary_key=True)
+    value: Mapped[float] = mapped_column(sa.Double)
+    upload_id: Mapped[int | None] = mapped_column(sa.Integer)
+
+
+class Counter(Base):
+    """A named number that people click up."""
+
+    __tablename__ = "counter"
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class AuditEntry(Base):
+    """Who changed what, when, from what to what."""
+
+    __tablename__ = "audit_entry"
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+    action: Mapped[str] = mapped_column(String(32))
+    object_type: Mapped[str] = mapped_column(String(32))
+    object_id: Mapped[str] = mapped_column(String(64))
+    object_repr: Mapped[str] = mapped_column(String(200))
+    changes: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)

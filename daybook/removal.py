@@ -1,0 +1,140 @@
+"""Taking an upload's readings out again: after a failure, at a person's wish, and after a process was killed."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import raw_copies, sql
+from daybook.config import Settings
+from daybook.models import Reading, Sensor, Source, Upload, UploadSensor, utc_now
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = ("importing", "removing")
+_NEVER_STARTED = timedelta(hours=1)
+_INTERRUPTED = "The server was stopped while this file was being imported. Nothing of it was kept; upload it again."
+_NEVER_CAME = "The file was announced, but its bytes never came. Upload it again."
+
+
+def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
+    """Removes every reading of the upload, and the sensors and the source that it made and nothing else uses; then says
+    in its row how it ended: by its error_code failed or cancelled, without one undone.
+
+    The caller holds the upload's lock. The readings count for nobody from the first moment; a removal that is
+    interrupted goes on where it stopped when it is called again.
+    """
+    with engine.begin() as connection:
+        connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status="removing"))
+        touched = connection.execute(
+            sa.select(UploadSensor.sensor_id, UploadSensor.added)
+            .where(UploadSensor.upload_id == upload_id)
+            .order_by(UploadSensor.sensor_id)
+        ).all()
+    for sensor_id, counted in touched:
+        with engine.begin() as connection:
+            gone = connection.execute(
+                sa.delete(Reading).where(Reading.sensor_id == sensor_id, Reading.upload_id == upload_id)
+            ).rowcount
+            if counted:
+                count_readings(connection, sensor_id, -gone)
+    with engine.begin() as connection:
+        _remove_what_it_made(connection, locks, upload_id)
+        error_code = connection.scalar(sa.select(Upload.error_code).where(Upload.id == upload_id))
+        status = {None: "undone", "cancelled": "cancelled"}.get(error_code, "failed")
+        connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status=status, finished_at=utc_now()))
+
+
+def count_readings(connection: Connection, sensor_id: int, change: int) -> None:
+    """Adds to the number of readings that the sensor's row keeps."""
+    connection.execute(
+        sa.update(Sensor).where(Sensor.id == sensor_id).values(reading_count=Sensor.reading_count + change)
+    )
+
+
+def undo(engine: Engine, settings: Settings, upload_id: int) -> bool:
+    """Takes a finished upload back. False when it is not done (any more): somebody else was faster."""
+    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+        if not locks.try_lock("upload", upload_id):
+            return False
+        with engine.begin() as connection:
+            taken = connection.execute(
+                sa.update(Upload).where(Upload.id == upload_id, Upload.status == "done").values(status="removing")
+            ).rowcount
+        if not taken:
+            return False
+        remove_readings(engine, locks, upload_id)
+    return True
+
+
+def recover(engine: Engine, settings: Settings, patience: float = 0.0) -> list[int]:
+    """Clears what killed processes left: removes the readings of uploads that nobody is importing any more and marks
+    them failed, and goes on with interrupted removals. Returns their ids.
+
+    Uploads under way elsewhere are told by their lock and left alone. `patience`: for how many seconds to wait for the
+    database to notice that a killed process is gone.
+    """
+    until = time.monotonic() + patience
+    recovered: list[int] = []
+    while True:
+        busy = [
+            upload_id for upload_id in _unfinished(engine) if not _recover_one(engine, settings, upload_id, recovered)
+        ]
+        if not busy or time.monotonic() >= until:
+            return recovered
+        time.sleep(0.1)
+
+
+def _unfinished(engine: Engine) -> list[int]:
+    never_started = sa.and_(Upload.status == "waiting", Upload.created_at < utc_now() - _NEVER_STARTED)
+    with sql.only_reading(), engine.connect() as connection:
+        return list(connection.scalars(sa.select(Upload.id).where(Upload.status.in_(UNFINISHED) | never_started)))
+
+
+def _recover_one(engine: Engine, settings: Settings, upload_id: int, recovered: list[int]) -> bool:
+    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+        if not locks.try_lock("upload", upload_id):
+            return False
+        with engine.begin() as connection:
+            status = connection.scalar(sa.select(Upload.status).where(Upload.id == upload_id))
+            if status not in (*UNFINISHED, "waiting"):
+                return True  # it ended between the question and the lock
+            if status != "removing":
+                message = _INTERRUPTED if status == "importing" else _NEVER_CAME
+                connection.execute(
+                    sa.update(Upload)
+                    .where(Upload.id == upload_id)
+                    .values(status="removing", error_code="interrupted", error=message)
+                )
+        remove_readings(engine, locks, upload_id)
+        if status != "removing":
+            raw_copies.remove(settings.instance_path / "uploads", upload_id)
+        log.warning("recovered upload %s, which was %s", upload_id, status)
+        recovered.append(upload_id)
+    return True
+
+
+def keep_recovering(engine: Engine, settings: Settings, stop: Callable[[float], bool]) -> None:
+    """Recovers now and then until `stop(seconds)`, which waits that long, says so."""
+    while not stop(15.0):
+        try:
+            recover(engine, settings)
+        except sa.exc.SQLAlchemyError:
+            log.exception("recovery could not look at the uploads; trying again")
+
+
+def _remove_what_it_made(connection: Connection, locks: sql.Locks, upload_id: int) -> None:
+    source_id = connection.scalar(sa.select(Upload.source_id).where(Upload.id == upload_id))
+    if source_id is None or not (locks.holds("source", source_id) or locks.try_lock("source", source_id)):
+        return  # another import is using the source's sensors
+    others = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id != upload_id)
+    mine = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id == upload_id, UploadSensor.created)
+    used = sa.exists().where(Reading.sensor_id == Sensor.id)
+    empty = Sensor.id.in_(mine), Sensor.id.not_in(others), Sensor.label == "", ~used
+    connection.execute(sa.delete(Sensor).where(*empty))
+    kept = sa.exists().where(Sensor.source_id == Source.id)
+    told = sa.exists().where(Upload.source_id == Source.id, Upload.id != upload_id)
+    connection.execute(sa.delete(Source).where(Source.id == source_id, ~kept, ~told))

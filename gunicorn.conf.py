@@ -1,0 +1,30 @@
+"""How gunicorn serves Daybook: a few processes, many threads, because an upload holds its thread while it streams."""
+
+import os
+import threading
+
+from daybook import removal
+from daybook.extensions import db
+
+bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+threads = 16
+timeout = 60  # of a process that does not answer; a request may take longer
+graceful_timeout = 20
+keepalive = 5
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - heartbeats, kept off slow disks
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Clears what a killed process left before the first request is served, and looks again now and then."""
+    app = worker.wsgi
+    with app.app_context():
+        engine, settings = db.engine, app.config["DAYBOOK"]
+    for upload_id in removal.recover(engine, settings, patience=3.0):
+        worker.log.warning("upload %s was interrupted; what it had stored has been removed", upload_id)
+    stop = threading.Event()
+    threading.Thread(
+        target=removal.keep_recovering, args=(engine, settings, stop.wait), name="recovery", daemon=True
+    ).start()
