@@ -8,6 +8,7 @@ for nobody until the status is done.
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
@@ -19,17 +20,15 @@ from sqlalchemy.engine import Connection, Engine
 from daybook import raw_copies, removal, sources, sql
 from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
-from daybook.formats import detect, times
-from daybook.formats.delimited import Batch, DelimitedReader, Issue
+from daybook.formats import times
+from daybook.formats.delimited import Batch, Issue
+from daybook.formats.file_reader import FileReader
 from daybook.formats.layout import DateOrder, FormatError, Layout
-from daybook.formats.lines import Block, LineCutter
-from daybook.formats.unpack import GZIP_MAGIC, Gunzip
 from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
 from daybook.store import Stored, sort_rows
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = 1024 * 1024
 MAX_ISSUES = 100_000
 _PROGRESS_SECONDS = 0.5
 _SOURCE_WAIT_SECONDS = 600
@@ -105,9 +104,12 @@ class Counts:
     first_time: int | None = None
     last_time: int | None = None
     issues: int = 0
+    first_rejected: Issue | None = None
 
     def add(self, batch: Batch) -> None:
+        """Adds what a batch held."""
         self.lines_total += batch.lines
+        self.lines_preamble += batch.preamble
         self.lines_blank += batch.blank
         self.lines_read += batch.read
         self.lines_rejected += batch.rejected
@@ -117,6 +119,24 @@ class Counts:
             first, last = int(series.times.min()), int(series.times.max())
             self.first_time = first if self.first_time is None else min(self.first_time, first)
             self.last_time = last if self.last_time is None else max(self.last_time, last)
+        if self.first_rejected is None:
+            self.first_rejected = next((issue for issue in batch.issues if issue.rejected), None)
+
+    def check_rejected(self, options: Options, last: bool) -> None:
+        """Raises ImportRefused when so much was rejected that the file must have been understood wrongly."""
+        bad, rows = self.lines_rejected, self.lines_rejected + self.lines_read
+        if not bad:
+            return
+        example = f", for example {_issue_in_words(self.first_rejected)}" if self.first_rejected else ""
+        if options.on_bad_row == "fail":
+            hint = "Mend the line, or let bad rows be skipped."
+            raise ImportRefused("bad_row", f"a row cannot be read{example}", hint)
+        if (bad == rows >= _ALL_BAD_ROWS) or (last and bad * 2 > rows):
+            raise ImportRefused(
+                "too_many_bad_rows",
+                f"{bad:,} of {rows:,} rows cannot be read{example}",
+                "The file was understood wrongly, or it is damaged; nothing of it was kept.",
+            )
 
 
 def announce(engine: Engine, filename: str, options: Options, sender: Sender, bytes_total: int | None = None) -> int:
@@ -134,6 +154,39 @@ def announce(engine: Engine, filename: str, options: Options, sender: Sender, by
                 )
             ).inserted_primary_key[0],  # type: ignore[index]
         )
+
+
+def request_cancel(engine: Engine, upload_id: int, patience: float = 0.0) -> None:
+    """Asks for the upload to be cancelled; waits up to `patience` seconds until the import has noticed.
+
+    An upload that has ended already stays as it is.
+    """
+    with engine.begin() as connection:
+        never_began = sa.update(Upload).where(Upload.id == upload_id, Upload.status == "waiting")
+        connection.execute(never_began.values(status="cancelled", error_code="cancelled", finished_at=utc_now()))
+        running = sa.update(Upload).where(Upload.id == upload_id, Upload.status == "importing")
+        connection.execute(running.values(cancel_requested=True))
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        with sql.only_reading(), engine.connect() as connection:
+            if connection.scalar(sa.select(Upload.status).where(Upload.id == upload_id)) != "importing":
+                return
+        time.sleep(0.1)
+
+
+def open_file(settings: Settings, options: Options) -> FileReader:
+    """The reader for a file of which the sender says this."""
+    return FileReader(
+        unpacked_max_bytes=settings.unpacked_max_bytes,
+        timezone=options.timezone or None,
+        date_order=cast(DateOrder | None, options.date_order or None),
+    )
+
+
+def default_source(filename: str) -> str:
+    """The name of the source when the sender gives none: the file's name without its extensions."""
+    name = filename.removesuffix(".gz")
+    return PurePosixPath(name).stem or name
 
 
 def clean_filename(text: str) -> str:
@@ -171,19 +224,13 @@ class _Import:
         self._locks = locks
         self._upload_id = upload_id
         self._bytes_total = bytes_total
+        self._bytes_done = 0
         self._filename = ""
         self._options = Options()
-        self._bytes_done = 0
         self._counts = Counts()
         self._issues: list[Issue] = []
-        self._first_rejected: Issue | None = None
         self._last_progress = time.monotonic()
         self._raw = raw_copies.RawCopy(settings.instance_path / "uploads", upload_id)
-        self._gunzip: Gunzip | None = None
-        self._head = bytearray()
-        self._layout: Layout | None = None
-        self._cutter: LineCutter | None = None
-        self._reader: DelimitedReader | None = None
         self._queue: BatchQueue | None = None
         self._source_id = 0
         self._sensors: dict[str, int] = {}
@@ -198,6 +245,10 @@ class _Import:
             keep_raw = self._settings.keep_uploads
         except Cancelled:
             self._fail("cancelled", "")
+            # A browser whose request breaks off sends it again by itself; it is let finish, or gives up first.
+            with suppress(CutOff):
+                for piece in pieces:
+                    self._count_bytes(piece)
         except CutOff as error:
             self._fail("cancelled" if self._cancel_requested() else error.code, str(error))
         except BaseException as error:
@@ -231,20 +282,25 @@ class _Import:
         """Reads the stream to its end; whether the file can be used. Raises Cancelled and CutOff."""
         try:
             self._options.check()
+            reader = open_file(self._settings, self._options)
             for piece in pieces:
-                self._receive(piece)
-            self._end_of_bytes()
+                self._count_bytes(piece)
+                self._raw.write(piece)
+                for batch in reader.feed(piece):
+                    self._take(batch, reader)
+                self._report_progress()
+            for batch in reader.end():
+                self._take(batch, reader)
+            self._counts.check_rejected(self._options, last=True)
         except (FormatError, ImportRefused) as error:
             # The sender is let finish: a browser shows an answer only to a request that it has sent whole, and with
             # the whole file here it can be imported again under other settings.
-            self._fail(error.code, _sentence(error))
+            self._fail(error.code, sentence(error))
             for piece in pieces:
                 self._count_bytes(piece)
                 self._raw.write(piece)
             return False
         return True
-
-    # from bytes to blocks
 
     def _count_bytes(self, piece: bytes) -> None:
         self._bytes_done += len(piece)
@@ -255,67 +311,31 @@ class _Import:
                 code="too_large",
             )
 
-    def _receive(self, piece: bytes) -> None:
-        first = self._bytes_done == 0
-        self._count_bytes(piece)
-        self._raw.write(piece)
-        if first and piece.startswith(GZIP_MAGIC):
-            self._gunzip = Gunzip(self._settings.unpacked_max_bytes)
-        for text in self._gunzip.feed(piece) if self._gunzip else (piece,):
-            self._receive_text(text)
-        self._report_progress()
+    # from batches to the store
 
-    def _receive_text(self, text: bytes) -> None:
-        if self._cutter is None:
-            self._head += text
-            if len(self._head) >= detect.SAMPLE_BYTES:
-                self._begin_reading(whole=False)
-            return
-        for block in self._cutter.feed(text):
-            self._store_block(block)
+    def _take(self, batch: Batch, reader: FileReader) -> None:
+        if self._queue is None:
+            self._open_source(reader.layout)
+            self._queue = BatchQueue(self._engine, self._upload_id)
+        self._counts.add(batch)
+        self._keep_issues(batch.issues)
+        self._counts.check_rejected(self._options, last=False)
+        self._know_sensors(batch)
+        rows, repeated = sort_rows((self._sensors[one.name], one.times, one.values) for one in batch.series)
+        self._counts.repeated += repeated
+        if len(rows):
+            self._queue.put(rows)
 
-    def _end_of_bytes(self) -> None:
-        if self._gunzip:
-            self._gunzip.end()
-        if self._cutter is None:
-            self._begin_reading(whole=True)
-        assert self._cutter is not None
-        for block in self._cutter.end():
-            self._store_block(block)
-        self._check_rejected(last=True)
-
-    def _begin_reading(self, whole: bool) -> None:
-        sample = bytes(self._head)
-        self._head.clear()
-        self._layout = detect.detect(
-            sample,
-            whole=whole,
-            timezone=self._options.timezone or None,
-            date_order=cast(DateOrder | None, self._options.date_order or None),
-        )
-        self._reader = DelimitedReader(self._layout)
-        start = 0
-        for _ in range(self._layout.data_line - 1):
-            start = sample.index(b"\n", start) + 1
-        if self._layout.data_line == 1:
-            start = 3 if sample.startswith(b"\xef\xbb\xbf") else 0
-        self._counts.lines_preamble = self._counts.lines_total = self._layout.data_line - 1
-        self._cutter = LineCutter(BLOCK_BYTES, first_line=self._layout.data_line)
-        self._open_source()
-        self._queue = BatchQueue(self._engine, self._upload_id)
-        for block in self._cutter.feed(sample[start:]):
-            self._store_block(block)
-
-    def _open_source(self) -> None:
+    def _open_source(self, layout: Layout | None) -> None:
         """Finds the source and waits for its turn: one import at a time writes into a source, so that no reading is
         passed over as a duplicate of one that another import may still take back."""
-        name = self._options.source or PurePosixPath(self._filename).stem or self._filename
+        name = self._options.source or default_source(self._filename)
         with self._engine.begin() as connection:
             self._source_id = sources.find_or_make_source(connection, name)
             connection.execute(
                 sa.update(Upload)
                 .where(Upload.id == self._upload_id)
-                .values(source_id=self._source_id, layout=self._layout.to_json() if self._layout else None)
+                .values(source_id=self._source_id, layout=layout.to_json() if layout else None)
             )
         until = time.monotonic() + _SOURCE_WAIT_SECONDS
         while not self._locks.try_lock("source", self._source_id):
@@ -327,21 +347,6 @@ class _Import:
                 )
             self._report_progress()
             time.sleep(0.1)
-
-    # from blocks to the store
-
-    def _store_block(self, block: Block) -> None:
-        assert self._reader is not None
-        assert self._queue is not None
-        batch = self._reader.read(block)
-        self._counts.add(batch)
-        self._keep_issues(batch.issues)
-        self._check_rejected(last=False)
-        self._know_sensors(batch)
-        rows, repeated = sort_rows((self._sensors[one.name], one.times, one.values) for one in batch.series)
-        self._counts.repeated += repeated
-        if len(rows):
-            self._queue.put(rows)
 
     def _know_sensors(self, batch: Batch) -> None:
         new = {one.name: one.unit for one in batch.series if one.name not in self._sensors}
@@ -362,27 +367,9 @@ class _Import:
         self._sensors |= {name: one.id for name, one in found.items()}
 
     def _keep_issues(self, issues: list[Issue]) -> None:
-        if self._first_rejected is None:
-            self._first_rejected = next((issue for issue in issues if issue.rejected), None)
         room = MAX_ISSUES - self._counts.issues
         self._issues += issues[:room]
         self._counts.issues += len(issues[:room])
-
-    def _check_rejected(self, last: bool) -> None:
-        bad, rows = self._counts.lines_rejected, self._counts.lines_rejected + self._counts.lines_read
-        if not bad:
-            return
-        example = f", for example {_issue_in_words(self._first_rejected)}" if self._first_rejected else ""
-        if self._options.on_bad_row == "fail":
-            raise ImportRefused(
-                "bad_row", f"a row cannot be read{example}", "Mend the line, or let bad rows be skipped."
-            )
-        if (bad == rows >= _ALL_BAD_ROWS) or (last and bad * 2 > rows):
-            raise ImportRefused(
-                "too_many_bad_rows",
-                f"{bad:,} of {rows:,} rows cannot be read{example}",
-                "The file was understood wrongly, or it is damaged; nothing of it was kept.",
-            )
 
     # what the row says
 
@@ -405,18 +392,21 @@ class _Import:
         stored = self._queue.stored if self._queue else Stored()
         counts = asdict(self._counts)
         first, last = counts.pop("first_time"), counts.pop("last_time")
-        del counts["repeated"], counts["issues"]
+        for inner in ("repeated", "issues", "first_rejected"):
+            del counts[inner]
         return connection.execute(
             sa.update(Upload)
             .where(Upload.id == self._upload_id, Upload.status == "importing")
             .values(
-                bytes_done=self._bytes_done,
-                readings_added=stored.added.total(),
-                readings_duplicate=stored.duplicates + self._counts.repeated,
-                first_time=_moment(first),
-                last_time=_moment(last),
-                **counts,
-                **more,
+                {
+                    "bytes_done": self._bytes_done,
+                    "readings_added": stored.added.total(),
+                    "readings_duplicate": stored.duplicates + self._counts.repeated,
+                    "first_time": _moment(first),
+                    "last_time": _moment(last),
+                    **counts,
+                    **more,
+                }
             )
         ).rowcount
 
@@ -453,7 +443,8 @@ class _Import:
         if self._queue is not None:
             self._queue.abort()
         with self._engine.begin() as connection:
-            self._write_counts(connection, error_code=code, error=message)
+            nothing = {"readings_added": 0, "readings_duplicate": 0, "first_time": None, "last_time": None}
+            self._write_counts(connection, error_code=code, error=message, **nothing)
         removal.remove_readings(self._engine, self._locks, self._upload_id)
 
     def _close_raw(self, keep: bool) -> None:
@@ -470,7 +461,8 @@ def _moment(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else sql.moment(microseconds)
 
 
-def _sentence(error: FormatError | ImportRefused) -> str:
+def sentence(error: FormatError | ImportRefused) -> str:
+    """What went wrong and what to do about it, in one text for people."""
     return f"{error}. {error.hint}" if error.hint else str(error)
 
 

@@ -1,6 +1,7 @@
 """Taking an upload's readings out again: after a failure, at a person's wish, and after a process was killed."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -68,6 +69,21 @@ def undo(engine: Engine, settings: Settings, upload_id: int) -> bool:
             return False
         remove_readings(engine, locks, upload_id)
     return True
+
+
+def undo_in_background(engine: Engine, settings: Settings, upload_id: int, patience: float) -> None:
+    """Begins to take a finished upload back and waits at most `patience` seconds for the end; the rest goes on in a
+    thread, and after a crash in `recover`."""
+
+    def run() -> None:
+        try:
+            undo(engine, settings, upload_id)
+        except Exception:
+            log.exception("undoing upload %s stopped; recovery goes on with it", upload_id)
+
+    thread = threading.Thread(target=run, name=f"undo-{upload_id}", daemon=True)
+    thread.start()
+    thread.join(patience)
 
 
 def recover(engine: Engine, settings: Settings, patience: float = 0.0) -> list[int]:

@@ -52,9 +52,10 @@ class Series:
 
 @dataclass
 class Batch:
-    """What one block of lines held. lines = blank + read + rejected; cells = readings + missing + not_numeric."""
+    """What some lines held: lines = preamble + blank + read + rejected, cells = readings + missing + not_numeric."""
 
     lines: int
+    preamble: int = 0
     blank: int = 0
     read: int = 0
     missing: int = 0
@@ -64,7 +65,7 @@ class Batch:
 
     @property
     def rejected(self) -> int:
-        return self.lines - self.blank - self.read
+        return self.lines - self.preamble - self.blank - self.read
 
     @property
     def readings(self) -> int:

@@ -22,7 +22,7 @@ SAMPLE_BYTES = 1024 * 1024
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _LOOKED_AT = 1000  # lines in which the structure is looked for
 _PROBES = 25  # lines in which every column is tried as a time
-_MOST_TIMES = 0.8
+_MOST_TIMES = 0.6
 _HEADER_DEPTH = 5
 
 _MAGIC = (
@@ -229,7 +229,9 @@ def _time_columns(rows: list[list[str]], probes: list[int], candidates: list[int
 
     def share(column: int, test: Callable[[str], bool]) -> float:
         full = [rows[number][column] for number in candidates if rows[number][column].strip()]
-        body = full[len(full) // 10 :][:200]  # without what stands above the first row
+        # Without what stands above the first row, and with the odd bad row in a short file forgiven.
+        start = next((place for place, text in enumerate(full) if _is_time(text)), 0)
+        body = full[start:][:200]
         return sum(map(bool, map(test, body))) / len(body) if body else 0.0
 
     found = [

@@ -1,0 +1,14 @@
+"""HTTP only: read the request, call daybook, render. A blueprint imports no other blueprint."""
+
+from flask import Flask
+
+from blueprints import account, api, auth, errors, guard, health, home, sensors, template_filters, uploads
+
+
+def register_blueprints(app: Flask) -> None:
+    """Hangs every blueprint into the app; `guard` and `errors` work on all of them."""
+    guard.register(app)
+    errors.register(app)
+    template_filters.register(app)
+    for module in (home, auth, account, health, uploads, sensors, api):
+        app.register_blueprint(module.bp)

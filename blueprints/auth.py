@@ -1,0 +1,61 @@
+"""Logging in and out, and the setup page that makes the first admin."""
+
+from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from blueprints.guard import local_path, role_required, sign_in
+from daybook import accounts
+
+bp = Blueprint("auth", __name__)
+
+
+@bp.route("/login", methods=["GET", "POST"])
+def login() -> ResponseReturnValue:
+    """The login form; on success goes on to ?next= if that is a page of ours."""
+    target = local_path(request.args.get("next")) or url_for("home.index")
+    if current_user.is_authenticated and request.method == "GET":
+        return redirect(target)
+    if request.method == "GET":
+        return render_template("auth/login.html", form={}, nobody=accounts.no_account_yet())
+    form = request.form
+    account = accounts.verify(form.get("username", ""), form.get("password", ""))
+    if account is None:
+        complaint = "No active account has this name and password. Check both; the password is case-sensitive."
+        return render_template("auth/login.html", form=form, complaint=complaint), 422
+    sign_in(account)
+    return redirect(target)
+
+
+@bp.post("/logout")
+@role_required("viewer")
+def logout() -> ResponseReturnValue:
+    session.clear()
+    return redirect(url_for("auth.login"))
+
+
+@bp.route("/setup", methods=["GET", "POST"])
+def setup() -> ResponseReturnValue:
+    """Makes the first admin, for whoever holds the link that the server printed, while there is no account."""
+    token = request.args.get("token", "")
+    if not accounts.no_account_yet():
+        return render_template("auth/no_setup.html", reason="done"), 403
+    if not accounts.setup_token_is_good(current_app.config["SECRET_KEY"], token):
+        return render_template("auth/no_setup.html", reason="token"), 403
+    if request.method == "GET":
+        return render_template("auth/setup.html", form={}, complaints={}, token=token)
+    form = request.form
+    complaints = {}
+    if form.get("password") != form.get("repeated"):
+        complaints["repeated"] = ["The two passwords are not the same; type them again."]
+    try:
+        if not complaints:
+            locks_folder = current_app.config["DAYBOOK"].instance_path / "locks"
+            account = accounts.create_first_admin(form.get("username", ""), form.get("password", ""), locks_folder)
+            sign_in(account)
+            return redirect(url_for("home.index"))
+    except accounts.AlreadySetUp:
+        return render_template("auth/no_setup.html", reason="done"), 403
+    except accounts.AccountError as error:
+        complaints = error.complaints
+    return render_template("auth/setup.html", form=form, complaints=complaints, token=token), 422

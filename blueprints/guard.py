@@ -1,0 +1,184 @@
+"""Who may do what: looked at before every request, in one place. Also the headers that keep a browser out of trouble.
+
+A new route is safe without a word: it needs a login, and an editor if it changes anything. `role_required` says
+otherwise; PUBLIC lists what needs no login. Pages go by the session cookie alone and the API by its Bearer token
+alone, so no other site can make a browser call the API.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user
+
+from blueprints.errors import ApiError, wants_json
+from daybook import accounts, sql
+from daybook.extensions import csrf, login_manager
+from daybook.models import ROLES, Account
+
+PUBLIC = frozenset(
+    {
+        "static",
+        "home.index",
+        "home.greet",
+        "auth.login",
+        "auth.setup",
+        "health.healthz",
+        "health.readyz",
+        "telegram.webhook",  # proves itself with Telegram's secret
+    }
+)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def role_required(role: str) -> Callable[[View], View]:
+    """Only accounts that may do what `role` may reach this view. Works above and below @bp.route."""
+    if role not in ROLES:
+        raise ValueError(f'There is no role "{role}"; choose one of {", ".join(ROLES)}.')
+
+    def remember(view: View) -> View:
+        view.required_role = role  # type: ignore[attr-defined]
+        return view
+
+    return remember
+
+
+def role_needed(app: Flask, endpoint: str, method: str) -> str | None:
+    """The role that a request to this endpoint needs; None where everybody may come in."""
+    if endpoint in PUBLIC:
+        return None
+    default = "viewer" if method in SAFE_METHODS else "editor"
+    role: str = getattr(app.view_functions[endpoint], "required_role", default)
+    return role
+
+
+def local_path(target: str | None) -> str | None:
+    """`target` if it is a path on this Daybook, so that a login link cannot send anybody elsewhere."""
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return None
+    # Browsers read a backslash as a slash and skip control characters: "/\\evil.example" leaves the house.
+    if "\\" in target or not target.isprintable():
+        return None
+    parts = urlsplit(target)
+    return None if parts.scheme or parts.netloc else target
+
+
+def register(app: Flask) -> None:
+    """Puts the guard in front of every request of this app."""
+    # The check for forged forms comes after the one for a login: who was logged out meanwhile is asked to log in.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    login_manager.session_protection = None
+    login_manager.user_loader(load_account)
+    login_manager.request_loader(load_account_by_token)
+    app.before_request(expect_no_writes)
+    app.before_request(check_request)
+    app.after_request(add_headers)
+    app.teardown_request(expect_writes_again)
+
+
+def sign_in(account: Account) -> None:
+    """Starts a session for this account, and leaves nothing of the one before."""
+    session.clear()
+    session.permanent = True
+    session["password_mark"] = accounts.password_mark(account)
+    login_user(account)
+
+
+def load_account(account_id: str) -> Account | None:
+    """The account of a session cookie, on pages. A new password ends the sessions that began with the old one."""
+    if wants_json():
+        return None
+    account = accounts.find_active_account(int(account_id))
+    if account is None or session.get("password_mark") != accounts.password_mark(account):
+        return None
+    return account
+
+
+def load_account_by_token(_request: Any) -> Account | None:
+    """The account of a Bearer token, on the API. Leaves the token itself in g.api_token."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not wants_json() or scheme.lower() != "bearer":
+        return None
+    g.api_token = accounts.find_token(token.strip())
+    return g.api_token.account if g.api_token else None
+
+
+def expect_no_writes() -> None:
+    """Lets SQLite serve any number of these requests beside the one that writes."""
+    if request.method in SAFE_METHODS:
+        sql.writes_expected.set(False)
+
+
+def expect_writes_again(_error: BaseException | None) -> None:
+    sql.writes_expected.set(True)
+
+
+def check_request() -> ResponseReturnValue | None:
+    """Lets the request through, or answers it here."""
+    if request.endpoint is None:
+        return None  # no such page, which Flask says
+    needed = role_needed(current_app, request.endpoint, request.method)
+    if needed is not None:
+        if not current_user.is_authenticated:
+            return ask_for_login()
+        if not current_user.may(needed):
+            refuse_role(needed)
+    if current_app.config["WTF_CSRF_ENABLED"] and not wants_json():
+        csrf.protect(apply_exemptions=True)
+    return None
+
+
+def ask_for_login() -> ResponseReturnValue:
+    """Sends a person to the login page and back afterwards, and tells a program what is missing."""
+    if wants_json():
+        sent = "Authorization" in request.headers
+        message = "This token is unknown, expired or revoked." if sent else "No token was sent."
+        hint = 'Send the header "Authorization: Bearer TOKEN". Tokens are made on the page /account.'
+        raise ApiError(401, "unauthorized", message, hint)
+    if "HX-Request" in request.headers:
+        # A fragment's own address is no page to come back to; the page around it is.
+        response = Response(status=401)
+        response.headers["HX-Redirect"] = login_url(path_of(request.headers.get("HX-Current-URL")))
+        return response
+    return redirect(login_url(request.full_path if request.method == "GET" else path_of(request.referrer)))
+
+
+def login_url(back_to: str | None) -> str:
+    """Where to log in, and then go on to `back_to`."""
+    target = local_path(back_to)
+    return url_for("auth.login", next=target.removesuffix("?") if target else None)
+
+
+def path_of(url: str | None) -> str | None:
+    """The path and query of an address that a browser names as the page it is on."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return None
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def refuse_role(needed: str) -> NoReturn:
+    """Says which role is needed and which one is there."""
+    message = f"This needs the role {needed}; you are {current_user.username}, {current_user.role}."
+    if wants_json():
+        raise ApiError(403, "forbidden", message, f"Use the token of an account with the role {needed}.")
+    abort(403, message)
+
+
+def add_headers(response: Response) -> Response:
+    """Nothing from elsewhere, nothing inline, no frames; pages are for this person and this moment."""
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+    return response

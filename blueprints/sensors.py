@@ -1,0 +1,225 @@
+"""The sensors of the book: a list, and for each one a chart, a table and a CSV file of a chosen range."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from daybook import charts, exports
+from daybook.exports import Export
+from daybook.extensions import db
+from daybook.readings import NotFound, Reader, SensorRow, open_reader
+from daybook.sql import moment
+from daybook.times import DAY, LATEST, SECOND, TimeError, iso, read_range
+
+bp = Blueprint("sensors", __name__, url_prefix="/sensors")
+
+PAGE = 50
+POINTS = 600  # where the browser does not say how wide its chart is
+POINTS_MAX = 4000
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The range that a page shows. `arguments` is what its address says of it."""
+
+    first: int
+    last: int
+    name: str
+    arguments: dict[str, str]
+    problem: str = ""
+
+
+@bp.get("")
+def index() -> ResponseReturnValue:
+    """Sensors by source and name, a page at a time, of one source or with a search."""
+    source, search = request.args.get("source") or None, request.args.get("q", "").strip()
+    after = request.args.get("next", type=int)
+    with open_reader(db.engine) as reader:
+        sources = reader.sources()
+        try:
+            page = reader.sensors(source, search, after, PAGE)
+        except NotFound as error:
+            abort(404, f"{error}.".capitalize())
+        last = reader.latest([sensor.id for sensor in page.sensors])
+    times = {key: moment(reading.time) for key, reading in last.items()}
+    return render_template(
+        "sensors/index.html",
+        sources=sources,
+        page=page,
+        last=last,
+        times=times,
+        exact=charts.exact,
+        source=source,
+        search=search,
+    )
+
+
+@bp.get("/<int:sensor_id>")
+def show(sensor_id: int) -> ResponseReturnValue:
+    """One sensor: the whole page, or for htmx the part that changes with the range."""
+    with open_reader(db.engine) as reader:
+        sensor = find_sensor(reader, sensor_id)
+        span, shown = find_range(reader, sensor)
+        points = reader.points(sensor, shown.first, shown.last, wanted_points())
+    fragment = "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+    page = render_template(
+        "sensors/series.html" if fragment else "sensors/show.html",
+        **table_values(sensor, points),
+        span=span,
+        shown=shown,
+        summary=charts.summary(points),
+        ranges=charts.RANGES,
+        form=form_values(shown, span),
+        words=range_words(within(shown, span)),
+        words_of_span=range_words(span or (0, 0)),
+    )
+    response = Response(page, status=400 if shown.problem else 200)
+    response.headers["Vary"] = "HX-Request, Cookie"
+    return response
+
+
+@bp.get("/<int:sensor_id>/table")
+def table(sensor_id: int) -> ResponseReturnValue:
+    """The table alone, for a chart whose width asks for other buckets than the page began with."""
+    with open_reader(db.engine) as reader:
+        sensor = find_sensor(reader, sensor_id)
+        _, shown = find_range(reader, sensor)
+        points = reader.points(sensor, shown.first, shown.last, wanted_points())
+    return render_template("sensors/table.html", **table_values(sensor, points))
+
+
+@bp.get("/<int:sensor_id>/series.json")
+def series(sensor_id: int) -> ResponseReturnValue:
+    """The points of the chart; `points` says how many fit its width."""
+    with open_reader(db.engine) as reader:
+        sensor = find_sensor(reader, sensor_id)
+        _, shown = find_range(reader, sensor)
+        points = reader.points(sensor, shown.first, shown.last, wanted_points())
+    return jsonify(unit=sensor.unit, kind=sensor.kind, **charts.chart_data(points))
+
+
+@bp.get("/<int:sensor_id>/readings.csv")
+def readings_csv(sensor_id: int) -> ResponseReturnValue:
+    """Every reading of the range as a CSV file, streamed."""
+    with open_reader(db.engine) as reader:
+        sensor = find_sensor(reader, sensor_id)
+        span, shown = find_range(reader, sensor)
+    if shown.problem:
+        abort(400, shown.problem)
+    response = Response(
+        exports.stream(db.engine, Export([sensor], shown.first, shown.last)), content_type="text/csv; charset=utf-8"
+    )
+    response.headers.set("Content-Disposition", "attachment", filename=file_name(sensor, shown, span))
+    return response
+
+
+# --- reading the request
+
+
+def find_sensor(reader: Reader, sensor_id: int) -> SensorRow:
+    """The sensor, or the answer 404."""
+    try:
+        return reader.sensor(min(sensor_id, 2**31 - 1))
+    except NotFound:
+        abort(404, f"There is no sensor {sensor_id}.")
+
+
+def find_range(reader: Reader, sensor: SensorRow) -> tuple[tuple[int, int] | None, Shown]:
+    """The sensor's span, and the range that the address names; everything where it names none, or none that can be."""
+    span = reader.span(sensor.id)
+    whole = span or (0, 0)
+    start, end = request.args.get("from", "").strip(), request.args.get("to", "").strip()
+    if start or end:
+        arguments = {name: text for name, text in (("from", start), ("to", end)) if text}
+        try:
+            return span, Shown(*read_range(start, end), "", arguments)
+        except TimeError as error:
+            return span, Shown(*whole, "", arguments, f"{error}.".capitalize())
+    name = request.args.get("range", "")
+    arguments = {"range": name} if name in charts.RANGES else {}
+    return span, Shown(*charts.last_of(whole, name), name if name in charts.RANGES else "all", arguments)
+
+
+def wanted_points() -> int:
+    """How many points fit the chart."""
+    return min(max(request.args.get("points", POINTS, type=int), 2), POINTS_MAX)
+
+
+# --- making the answer
+
+
+def table_values(sensor: SensorRow, points: charts.Points) -> dict[str, Any]:
+    """What sensors/table.html needs."""
+    times = charts.time_texts(points.times, points.bucket)
+    if not points.bucket:
+        names = ["Value"]
+        columns = [[charts.exact(value) for value in points.mean.tolist()]]
+    elif sensor.kind == "amount":
+        names = ["Sum", "Readings"]
+        columns = [[charts.rounded(value) for value in points.sum.tolist()], [str(n) for n in points.count.tolist()]]
+    else:
+        names = ["Mean", "Min", "Max", "Readings"]
+        columns = [
+            [charts.rounded(value) for value in points.mean.tolist()],
+            [charts.exact(value) for value in points.least.tolist()],
+            [charts.exact(value) for value in points.most.tolist()],
+            [str(n) for n in points.count.tolist()],
+        ]
+    rows = list(zip(times, *columns, strict=True))
+    return {"sensor": sensor, "names": names, "rows": rows, "bucket": points.bucket, "exact": charts.exact} | {
+        "rounded": charts.rounded,
+        "width": width_words(points.bucket),
+    }
+
+
+def width_words(bucket: str) -> str:
+    """A width as people say it: "10 minutes" for 10min."""
+    match = re.fullmatch(r"(\d+)([a-z]+)", bucket)
+    if not match:
+        return ""
+    units = {"s": "second", "min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
+    return units[match[2]] if match[1] == "1" else f"{match[1]} {units[match[2]]}s"
+
+
+def within(shown: Shown, span: tuple[int, int] | None) -> tuple[int, int]:
+    """The shown range without what lies outside the sensor's span."""
+    first, last = span or (0, 0)
+    return max(shown.first, first), min(shown.last, last)
+
+
+def form_values(shown: Shown, span: tuple[int, int] | None) -> dict[str, str]:
+    """What the form says: as typed, or the shown range in whole minutes around it."""
+    if "range" not in shown.arguments and shown.arguments:
+        return shown.arguments
+    first, last = within(shown, span)
+    minute = 60 * SECOND
+    until = min(last // minute * minute + minute, LATEST)
+    # Text in ISO order, and no date field: those show 03/04 in the order of the browser's language.
+    return {"from": iso(first // minute * minute)[:16].replace("T", " "), "to": iso(until)[:16].replace("T", " ")}
+
+
+def range_words(span: tuple[int, int]) -> str:
+    """The range in words, to the minute."""
+    first, last = (moment(time).strftime("%Y-%m-%d %H:%M") for time in span)
+    return f"at {first} UTC" if first == last else f"from {first} to {last} UTC"
+
+
+def file_name(sensor: SensorRow, shown: Shown, span: tuple[int, int] | None) -> str:
+    """A name that every file system takes: source, sensor and the days it covers."""
+    parts = [sensor.source, sensor.name]
+    if shown.arguments and span:
+        first, last = within(shown, span)
+        days = [iso(first)[:10], iso(last)[:10]]
+        parts += days[:1] if last - first < DAY and days[0] == days[1] else days
+    plain = unicodedata.normalize("NFKD", "_".join(parts)).encode("ascii", "ignore").decode()
+    return (re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.")[:120] or f"sensor-{sensor.id}") + ".csv"
+
+
+@bp.app_template_global()
+def sensor_url(endpoint: str, sensor: SensorRow, arguments: dict[str, str]) -> str:
+    """The address of something of this sensor for the same range."""
+    return url_for(f"sensors.{endpoint}", sensor_id=sensor.id, **arguments)  # type: ignore[arg-type]

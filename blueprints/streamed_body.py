@@ -1,0 +1,181 @@
+"""A request's body as it arrives: counted against its Content-Length, never slower than a floor, never held whole.
+
+Shared by the blueprints that take files; it has no routes of its own.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from socket import SHUT_RD, socket
+
+from flask import Request
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from werkzeug.exceptions import ServiceUnavailable
+
+from daybook.imports import CutOff
+
+_READ = 8 * 1024
+_PIECE = 256 * 1024
+_STALL_SECONDS = 30.0  # within which the next 8 KiB must come: a floor of 273 bytes a second
+_FIELD_BYTES = 64 * 1024
+
+
+_SLOTS = threading.BoundedSemaphore(8)  # uploads at once in one process, so that threads stay free for pages
+
+
+@contextmanager
+def upload_slot() -> Iterator[None]:
+    """A place among the uploads that this process takes at once; 503 when all are taken."""
+    if not _SLOTS.acquire(timeout=5):
+        raise ServiceUnavailable("Too many uploads are running right now. Try again in a minute.", retry_after=60)
+    try:
+        yield
+    finally:
+        _SLOTS.release()
+
+
+class BadForm(ValueError):
+    """The multipart form is not what it says it is."""
+
+
+class _Watchdog:
+    """Ends the reading of a socket whose next bytes do not come in time.
+
+    A thread of its own, because gunicorn's threads wait for a body without a limit, and a limit on the single recv
+    would let a sender drip one byte at a time.
+    """
+
+    def __init__(self, connection: socket) -> None:
+        self._connection = connection
+        self._deadline = float("inf")
+        self._over = threading.Event()
+        self.stalled = False
+        threading.Thread(target=self._watch, name="body-watchdog", daemon=True).start()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The time inside is spent waiting for the sender; only that time counts."""
+        self._deadline = time.monotonic() + _STALL_SECONDS
+        try:
+            yield
+        finally:
+            self._deadline = float("inf")
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(1.0):
+            if time.monotonic() > self._deadline:
+                self.stalled = True
+                with suppress(OSError):
+                    self._connection.shutdown(SHUT_RD)
+                return
+
+
+def body_pieces(request: Request) -> Iterator[bytes]:
+    """The body in pieces of at most 256 KiB. Raises CutOff when it ends before its Content-Length, or stalls."""
+    stream = request.environ["wsgi.input"]
+    connection = request.environ.get("gunicorn.socket")
+    expected = request.content_length
+    chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    if expected is None and not chunked:
+        return
+    watchdog = _Watchdog(connection) if connection is not None else None
+    done = 0
+    gathered = bytearray()
+    since = time.monotonic()
+    try:
+        while expected is None or done < expected:
+            wanted = _READ if expected is None else min(_READ, expected - done)
+            try:
+                if watchdog:
+                    with watchdog.waiting():
+                        data = stream.read(wanted)
+                else:
+                    data = stream.read(wanted)
+            except OSError as error:
+                raise _cut_off(done, expected, watchdog) from error
+            if not data:
+                break
+            done += len(data)
+            gathered += data
+            if len(gathered) >= _PIECE or time.monotonic() - since > 0.5:
+                yield bytes(gathered)
+                gathered.clear()
+                since = time.monotonic()
+        if (expected is not None and done < expected) or (watchdog and watchdog.stalled):
+            raise _cut_off(done, expected, watchdog)
+        if gathered:
+            yield bytes(gathered)
+    finally:
+        if watchdog:
+            watchdog.stop()
+
+
+def _cut_off(done: int, expected: int | None, watchdog: _Watchdog | None) -> CutOff:
+    of = f" of {expected:,}" if expected is not None else ""
+    if watchdog and watchdog.stalled:
+        return CutOff(
+            f"no data came for {_STALL_SECONDS:.0f} seconds, after {done:,}{of} bytes. Check the line and upload the "
+            "file again.",
+            code="stalled",
+        )
+    return CutOff(f"the connection ended after {done:,}{of} bytes. Upload the file again.")
+
+
+class FormStream:
+    """A multipart form read as it arrives: small fields are kept, file parts are streamed.
+
+    `parts` yields (name, filename) of each file part; between two of them `pieces` yields the bytes of the current one.
+    Fields that stand before a file in the form are in `fields` by then, which is why forms put them first.
+    """
+
+    def __init__(self, request: Request) -> None:
+        kind, options = parse_options_header(request.headers.get("Content-Type", ""))
+        if kind != "multipart/form-data" or "boundary" not in options:
+            raise BadForm("the form is not multipart/form-data with a boundary")
+        self.fields: dict[str, str] = {}
+        self._parser = PushMultipartParser(
+            options["boundary"], content_length=request.content_length if request.content_length else -1
+        )
+        self._events = self._parse(body_pieces(request))
+
+    def _parse(self, body: Iterator[bytes]) -> Iterator[MultipartSegment | bytes | None]:
+        try:
+            for piece in body:
+                yield from self._parser.parse(piece)
+            yield from self._parser.parse(b"")
+        except MultipartError as error:
+            raise CutOff(f"the form is damaged or incomplete ({error}). Upload the file again.") from error
+
+    def parts(self) -> Iterator[tuple[str, str]]:
+        """Every file part that has a name; what is not read of one is skipped."""
+        for event in self._events:
+            if not isinstance(event, MultipartSegment):
+                continue
+            if event.filename is None:
+                value = b"".join(self._field_pieces())
+                self.fields[event.name] = value.decode("utf-8", "replace")
+            elif event.filename:
+                yield event.name, event.filename
+            else:
+                for _ in self.pieces():  # a file input that nobody filled
+                    pass
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of the part that `parts` is at."""
+        for event in self._events:
+            if event is None:
+                return
+            if not isinstance(event, MultipartSegment):
+                yield bytes(event)
+
+    def _field_pieces(self) -> Iterator[bytes]:
+        size = 0
+        for piece in self.pieces():
+            size += len(piece)
+            if size > _FIELD_BYTES:
+                raise BadForm(f"a form field is longer than {_FIELD_BYTES:,} bytes")
+            yield piece

@@ -1,0 +1,221 @@
+"""The upload page: files come in as streams, each with a card that says how far it is and what became of it."""
+
+from functools import lru_cache
+from typing import Any
+from zoneinfo import available_timezones
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError, validate_csrf
+from wtforms import ValidationError
+
+from blueprints.guard import role_required
+from blueprints.streamed_body import BadForm, FormStream, body_pieces, upload_slot
+from daybook import imports, raw_copies, removal
+from daybook.extensions import csrf, db
+from daybook.formats.layout import FormatError
+from daybook.imports import ImportRefused, Options, Sender
+from daybook.models import Source
+from daybook.upload_report import UploadReport, read_report, read_reports, source_of
+
+bp = Blueprint("uploads", __name__, url_prefix="/uploads")
+
+PAGE = 25
+DATE_ORDERS = {"": "Find out from the file", "dmy": "Day first: 9 January", "mdy": "Month first: September 1"}
+
+
+class Complaint(Exception):
+    """What is wrong with one field of the form."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+        self.text = text
+
+
+@bp.get("")
+def index() -> ResponseReturnValue:
+    return upload_page()
+
+
+@bp.post("")
+@csrf.exempt  # the check would read the whole body; the form's token comes before its files and is checked there
+@role_required("editor")
+def upload_form() -> ResponseReturnValue:
+    """The form as a browser without JavaScript sends it: the fields, then the files, all in one stream."""
+    upload_ids: list[int] = []
+    fields: dict[str, str] = {}
+    try:
+        with upload_slot():
+            form = FormStream(request)
+            fields = form.fields
+            for _, filename in form.parts():
+                check_csrf(fields.get("csrf_token"))
+                options = read_options(fields)
+                upload_ids.append(imports.announce(db.engine, filename, options, Sender(account_id=current_user.id)))
+                imports.import_stream(db.engine, current_app.config["DAYBOOK"], form.pieces(), upload_id=upload_ids[-1])
+        check_csrf(fields.get("csrf_token"))
+        if not upload_ids:
+            raise Complaint("files", "Choose a file first.")
+    except BadForm:
+        abort(400)
+    except imports.CutOff as error:
+        flash(f"{error}", "danger")
+    except Complaint as complaint:
+        for _ in form.parts():  # a browser shows the answer only when it has sent everything
+            pass
+        return upload_page(fields, {complaint.field: [complaint.text]}), 422
+    if len(upload_ids) == 1:
+        return redirect(url_for("uploads.show", upload_id=upload_ids[0]), 303)
+    return redirect(url_for("uploads.index"), 303)
+
+
+@bp.post("/announce")
+@role_required("editor")
+def announce() -> ResponseReturnValue:
+    """Makes the card of one file whose bytes the browser will send next; answers the card."""
+    try:
+        options = read_options(request.form)
+    except Complaint as complaint:
+        abort(422, complaint.text)
+    size = request.form.get("size", type=int)
+    limit = current_app.config["DAYBOOK"].upload_max_bytes
+    if size is not None and size > limit:
+        abort(413, f"{request.form.get('filename')} has {size:,} bytes; this server takes at most {limit:,}.")
+    sender = Sender(account_id=current_user.id)
+    upload_id = imports.announce(db.engine, request.form.get("filename", ""), options, sender, size)
+    return card(upload_id), 201
+
+
+@bp.put("/<int:upload_id>/content")
+@csrf.exempt  # as above; the token is in the header
+@role_required("editor")
+def content(upload_id: int) -> ResponseReturnValue:
+    """The bytes of an announced file; answers its card when the import has ended."""
+    check_csrf(request.headers.get("X-CSRFToken"))
+    report = found_report(upload_id)
+    if report.upload.status != "waiting" or report.upload.account_id != current_user.id:
+        abort(409, f"Upload {upload_id} is {report.upload.status}; it does not wait for bytes of yours.")
+    with upload_slot():
+        imports.import_stream(
+            db.engine,
+            current_app.config["DAYBOOK"],
+            body_pieces(request),
+            upload_id=upload_id,
+            bytes_total=request.content_length,
+        )
+    return card(upload_id)
+
+
+@bp.get("/<int:upload_id>")
+def show(upload_id: int) -> ResponseReturnValue:
+    report = found_report(upload_id)
+    has_copy = raw_copies.find(copies_folder(), upload_id) is not None
+    return render_template("uploads/show.html", report=report, has_copy=has_copy, **card_words())
+
+
+@bp.get("/<int:upload_id>/card")
+def show_card(upload_id: int) -> ResponseReturnValue:
+    return card(upload_id)
+
+
+@bp.post("/<int:upload_id>/cancel")
+@role_required("editor")
+def cancel(upload_id: int) -> ResponseReturnValue:
+    """Asks the import to stop, waits a moment for it, and answers the card."""
+    found_report(upload_id)
+    imports.request_cancel(db.engine, upload_id, patience=2.0)
+    return card_or_redirect(upload_id)
+
+
+@bp.post("/<int:upload_id>/undo")
+@role_required("editor")
+def undo(upload_id: int) -> ResponseReturnValue:
+    """Takes a finished upload back; a large one goes on in the background while its card shows it."""
+    found_report(upload_id)
+    removal.undo_in_background(db.engine, current_app.config["DAYBOOK"], upload_id, patience=2.0)
+    return card_or_redirect(upload_id)
+
+
+@bp.get("/<int:upload_id>/raw")
+def raw(upload_id: int) -> ResponseReturnValue:
+    """The file as it came, byte for byte."""
+    report = found_report(upload_id)
+    path = raw_copies.find(copies_folder(), upload_id)
+    if path is None or report.upload.status in ("waiting", "importing"):
+        abort(404, "No copy of this file is kept.")
+    response = Response(raw_copies.read(path), mimetype="application/octet-stream")
+    response.headers.set("Content-Disposition", "attachment", filename=report.upload.filename)
+    return response
+
+
+def upload_page(form: Any = None, complaints: dict[str, list[str]] | None = None) -> str:
+    """The form and a page of earlier uploads."""
+    rows, following = read_reports(db.engine, request.args.get("before", type=int), PAGE)
+    names = list(db.session.scalars(sa.select(Source.name).order_by(Source.name).limit(200)))
+    return render_template(
+        "uploads/index.html",
+        uploads=[(row, source_of(row, row.source)) for row in rows],
+        following=following,
+        first_page="before" not in request.args,
+        sources=names,
+        zones=zone_names(),
+        date_orders=DATE_ORDERS,
+        form=form or {},
+        complaints=complaints or {},
+    )
+
+
+def card(upload_id: int) -> str:
+    return render_template("uploads/card.html", report=found_report(upload_id), **card_words())
+
+
+def card_or_redirect(upload_id: int) -> ResponseReturnValue:
+    if "HX-Request" in request.headers:
+        return card(upload_id)
+    return redirect(url_for("uploads.show", upload_id=upload_id), 303)
+
+
+def card_words() -> dict[str, Any]:
+    return {"may_edit": current_user.may("editor")}
+
+
+def found_report(upload_id: int) -> UploadReport:
+    report = read_report(db.engine, upload_id)
+    if report is None:
+        abort(404, f"There is no upload {upload_id}.")
+    return report
+
+
+def read_options(form: Any) -> Options:
+    """What the form says about its files; raises Complaint."""
+    options = Options(
+        source=form.get("source", "").strip(),
+        timezone=form.get("timezone", "").strip(),
+        date_order=form.get("date_order", ""),
+    )
+    try:
+        options.check()
+    except (FormatError, ImportRefused) as error:
+        field = {"unknown_timezone": "timezone", "bad_source": "source"}.get(error.code, "date_order")
+        raise Complaint(field, imports.sentence(error)) from None
+    return options
+
+
+def check_csrf(token: str | None) -> None:
+    try:
+        validate_csrf(token)
+    except ValidationError as error:
+        raise CSRFError(str(error)) from None
+
+
+def copies_folder() -> Any:
+    return current_app.config["DAYBOOK"].instance_path / "uploads"
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> list[str]:
+    """Every zone of the tz database that is a place, and UTC."""
+    return ["UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))]

@@ -1,0 +1,11 @@
+"""The commands of `flask`."""
+
+from flask import Flask
+
+from daybook import account_commands, import_commands
+
+
+def register_commands(app: Flask) -> None:
+    """Adds Daybook's commands to the app."""
+    account_commands.register(app)
+    import_commands.register(app)

@@ -1,0 +1,117 @@
+"""What became of an upload, told the same way to the page, the API and the command line."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import sql
+from daybook.imports import default_source
+from daybook.models import Sensor, Source, Upload, UploadIssue, UploadSensor
+
+SHOWN_ISSUES = 100
+
+
+@dataclass(frozen=True)
+class UploadReport:
+    """One upload with its source, sensors and first issues, read in one transaction."""
+
+    upload: Any  # the row of the upload table
+    source: str
+    sensors: list[Any]  # rows of (id, name, unit, added)
+    issues: list[Any]  # rows of (line, column, value, reason), the first 100
+
+    @property
+    def skipped_columns(self) -> list[str]:
+        """The columns that hold no number and were left out."""
+        columns = (self.upload.layout or {}).get("columns", [])
+        return [column["name"] for column in columns if column["role"] == "text"]
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of `POST /api/v1/uploads` and its kin (docs/api.md)."""
+        row = self.upload
+        answer: dict[str, Any] = {
+            "id": row.id,
+            "status": row.status,
+            "filename": row.filename,
+            "source": self.source,
+            "bytes": row.bytes_done,
+            "bytes_total": row.bytes_total,
+            "sha256": row.sha256,
+            "layout": row.layout,
+            "skipped_columns": self.skipped_columns,
+            "lines": {name: getattr(row, f"lines_{name}") for name in LINE_COUNTS},
+            "readings": {
+                "added": row.readings_added,
+                "duplicates": row.readings_duplicate,
+                "replaced": row.readings_replaced,
+                "missing": row.cells_missing,
+                "not_numeric": row.cells_not_numeric,
+            },
+            "first_time": iso_time(row.first_time),
+            "last_time": iso_time(row.last_time),
+            "sensors": [
+                {"id": sensor.id, "name": sensor.name, "unit": sensor.unit, "added": sensor.added}
+                for sensor in self.sensors
+            ],
+            "issues": [
+                {"line": issue.line, "column": issue.column, "value": issue.value, "reason": issue.reason}
+                for issue in self.issues
+            ],
+            "created_at": iso_time(row.created_at),
+            "finished_at": iso_time(row.finished_at),
+        }
+        if row.error_code:
+            answer["error"] = {"code": row.error_code, "message": row.error or row.error_code}
+        return answer
+
+
+LINE_COUNTS = ("total", "preamble", "blank", "read", "rejected")
+
+
+def read_report(engine: Engine, upload_id: int) -> UploadReport | None:
+    """The report on that upload, or None where there is none."""
+    with sql.only_reading(), engine.connect() as connection:
+        row = connection.execute(sa.select(Upload.__table__).where(Upload.id == upload_id)).one_or_none()
+        return None if row is None else _report(connection, row)
+
+
+def read_reports(engine: Engine, before: int | None, limit: int) -> tuple[list[Any], int | None]:
+    """A page of uploads, newest first: (rows with their source's name, the id to go on before)."""
+    query = sa.select(Upload.__table__, Source.name.label("source")).outerjoin(Source, Source.id == Upload.source_id)
+    if before is not None:
+        query = query.where(Upload.id < before)
+    with sql.only_reading(), engine.connect() as connection:
+        rows = list(connection.execute(query.order_by(Upload.id.desc()).limit(limit + 1)))
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+
+def source_of(row: Any, name: str | None) -> str:
+    """The source's name; that which an upload would have had when nothing of it was kept."""
+    return name or (row.options or {}).get("source") or default_source(row.filename)
+
+
+def _report(connection: Connection, row: Any) -> UploadReport:
+    name = None
+    if row.source_id is not None:
+        name = connection.scalar(sa.select(Source.name).where(Source.id == row.source_id))
+    sensors = connection.execute(
+        sa.select(Sensor.id, Sensor.name, Sensor.unit, UploadSensor.added)
+        .join(UploadSensor, UploadSensor.sensor_id == Sensor.id)
+        .where(UploadSensor.upload_id == row.id)
+        .order_by(Sensor.id)
+    )
+    issues = connection.execute(
+        sa.select(UploadIssue.line, UploadIssue.column, UploadIssue.value, UploadIssue.reason)
+        .where(UploadIssue.upload_id == row.id)
+        .order_by(UploadIssue.line, UploadIssue.id)
+        .limit(SHOWN_ISSUES)
+    )
+    return UploadReport(row, source_of(row, name), list(sensors), list(issues))
+
+
+def iso_time(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC, with microseconds where there are any."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

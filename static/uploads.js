@@ -1,0 +1,170 @@
+// Sends the chosen files one after the other, each with its own card. Without this script the form sends them itself.
+(() => {
+  "use strict";
+
+  const form = document.getElementById("upload-form");
+  if (!form) return;
+  const input = document.getElementById("files");
+  const zone = document.getElementById("drop-zone");
+  const cards = document.getElementById("upload-cards");
+  const problem = document.getElementById("upload-problem");
+  const news = document.getElementById("upload-news");
+  const button = form.querySelector("button[type=submit]");
+  const running = new Map(); // upload id -> {request, sent, total}
+  const queue = [];
+  let busy = false;
+
+  const token = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+  const headers = () => ({ "X-CSRFToken": token(), "HX-Request": "true" });
+
+  function size(bytes) {
+    if (bytes < 1000) return `${bytes} Bytes`;
+    const units = ["kB", "MB", "GB", "TB"];
+    let power = -1;
+    do {
+      bytes /= 1000;
+      power += 1;
+    } while (bytes >= 1000 && power < units.length - 1);
+    return `${bytes.toFixed(1)} ${units[power]}`;
+  }
+
+  function say(text) {
+    problem.replaceChildren();
+    if (!text) return;
+    const alert = document.createElement("div");
+    alert.className = "alert alert-danger";
+    alert.textContent = text;
+    problem.append(alert);
+  }
+
+  function draw(id) {
+    const state = running.get(id);
+    const card = document.getElementById(`upload-${id}`);
+    if (!state || !card) return;
+    const bar = card.querySelector("[data-bar]");
+    const sent = card.querySelector("[data-sent]");
+    if (bar && state.total) {
+      bar.max = state.total;
+      bar.value = state.sent;
+    }
+    if (sent) sent.textContent = `${size(state.sent)} of ${size(state.total)} sent`;
+  }
+
+  function replaceCard(id, html) {
+    const old = document.getElementById(`upload-${id}`);
+    if (!old) return;
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    const card = holder.content.querySelector("article");
+    if (!card) return;
+    old.replaceWith(card);
+    htmx.process(card);
+    if (["done", "failed", "cancelled"].includes(card.dataset.status)) {
+      const name = card.querySelector(".upload-name").textContent.trim();
+      const result = card.querySelector(".upload-result, .alert");
+      news.textContent = `${name}: ${card.dataset.status}. ${result ? result.textContent.replace(/\s+/g, " ").trim() : ""}`;
+    }
+  }
+
+  async function refresh(id) {
+    const answer = await fetch(`/uploads/${id}/card`, { headers: headers() });
+    if (answer.ok) replaceCard(id, await answer.text());
+  }
+
+  // The card that the server polls in replaces what was drawn here; draw again.
+  document.addEventListener("htmx:afterSwap", () => running.forEach((_, id) => draw(id)));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const cancelled = event.target.closest && event.target.closest("[data-cancel]");
+    if (!cancelled) return;
+    const state = running.get(cancelled.dataset.cancel);
+    if (state) state.request.abort();
+    const place = queue.findIndex((job) => job.id === cancelled.dataset.cancel);
+    if (place >= 0) queue.splice(place, 1);
+  });
+
+  function send({ id, file }) {
+    return new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      const state = { request, sent: 0, total: file.size };
+      running.set(id, state);
+      request.upload.addEventListener("progress", (event) => {
+        state.sent = event.loaded;
+        draw(id);
+      });
+      request.addEventListener("loadend", async () => {
+        running.delete(id);
+        if (request.status === 200) replaceCard(id, request.responseText);
+        else await refresh(id).catch(() => say(`The connection broke while ${file.name} was sent. Check the line and upload it again.`));
+        resolve();
+      });
+      request.open("PUT", `/uploads/${id}/content`);
+      for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+      request.setRequestHeader("Content-Type", "application/octet-stream");
+      request.send(file);
+    });
+  }
+
+  async function work() {
+    if (busy) return;
+    busy = true;
+    while (queue.length) await send(queue.shift());
+    busy = false;
+  }
+
+  async function announce(file) {
+    const fields = new FormData(form);
+    fields.delete("files");
+    fields.set("filename", file.name);
+    fields.set("size", String(file.size));
+    const answer = await fetch(form.dataset.announce, { method: "POST", headers: headers(), body: new URLSearchParams(fields) });
+    const text = await answer.text();
+    const holder = document.createElement("template");
+    holder.innerHTML = text;
+    if (!answer.ok) throw new Error(holder.content.textContent.replace(/\s+/g, " ").trim());
+    const card = holder.content.querySelector("article");
+    if (!card) throw new Error("You have been logged out. Log in again, then upload.");
+    cards.prepend(card);
+    htmx.process(card);
+    queue.push({ id: card.id.replace("upload-", ""), file });
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    say("");
+    button.disabled = true;
+    try {
+      for (const file of input.files) {
+        await announce(file);
+        work();
+      }
+      input.value = "";
+    } catch (error) {
+      say(error instanceof TypeError ? "The server cannot be reached. Try again in a moment." : error.message);
+    } finally {
+      button.disabled = false;
+    }
+  });
+
+  document.querySelector(".drop-hint").hidden = false;
+  for (const kind of ["dragenter", "dragover"]) {
+    zone.addEventListener(kind, (event) => {
+      event.preventDefault();
+      zone.classList.add("over");
+    });
+  }
+  for (const kind of ["dragleave", "drop"]) {
+    zone.addEventListener(kind, (event) => {
+      event.preventDefault();
+      zone.classList.remove("over");
+    });
+  }
+  zone.addEventListener("drop", (event) => {
+    if (!event.dataTransfer.files.length) return;
+    input.files = event.dataTransfer.files;
+    button.focus();
+  });
+
+  window.addEventListener("beforeunload", (event) => {
+    if (running.size || queue.length) event.preventDefault();
+  });
+})();
