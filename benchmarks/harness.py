@@ -53,13 +53,10 @@ def find_program(name: str, package: str) -> str:
 
 def processor() -> str:
     """The machine in a few words, for the head of a report."""
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    with open("/etc/os-release") as file:
-        release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
-    return (
-        f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), {release['PRETTY_NAME'].strip(chr(34))}, "
-        f"Python {platform.python_version()}"
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return f"{os.cpu_count()} cores ({name}), {system}, Python {platform.python_version()}"
 
 
 def load() -> str:
@@ -101,7 +98,7 @@ class Psql:
 
 
 @contextmanager
-def postgresql_database(server: str, purpose: str, **environment: str) -> Iterator[Psql]:
+def postgresql_database(server: str, purpose: str) -> Iterator[Psql]:
     """A migrated database, dropped at the end."""
     name = f"bench_{purpose}_{os.getpid()}"
     admin = Psql(urlunsplit(urlsplit(server)._replace(path="/postgres")))
@@ -137,7 +134,14 @@ class Daybook:
         flask = [sys.executable, "-m", "flask", "--app", "app"]
         password = secrets.token_urlsafe(16)
         run(
-            *flask, "create-account", "bench", "--role", "admin", "--password-stdin", env=self._environment, text=password
+            *flask,
+            "create-account",
+            "bench",
+            "--role",
+            "admin",
+            "--password-stdin",
+            env=self._environment,
+            text=password,
         )
         self.token = run(*flask, "create-token", "bench", "--label", "benchmark", env=self._environment)
 
@@ -155,7 +159,7 @@ class Daybook:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()  # noqa: S310
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).close()
                 return
             except OSError:
                 time.sleep(0.05)

@@ -12,14 +12,26 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from harness import DATA, Daybook, Psql, find_program, load, postgresql_database, postgresql_server
-from harness import processor, run, running, spread
+from harness import (
+    DATA,
+    Daybook,
+    Psql,
+    find_program,
+    load,
+    postgresql_database,
+    postgresql_server,
+    processor,
+    run,
+    running,
+    spread,
+)
 
 SENSORS = 20
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -54,22 +66,21 @@ def make_files(rows: int) -> Files:
     stamps = [moment.strftime("%Y-%m-%d %H:%M:%S") for moment in moments]
     micros = [int(moment.timestamp()) * 1_000_000 for moment in moments]
     header = ",".join(["time", *(f"channel {number}" for number in range(1, SENSORS + 1))])
-    _write(files.wide, [header], (f"{stamp},{','.join(row)}" for stamp, row in zip(stamps, cells, strict=True)))
+    _write(files.wide, chain([header], (f"{stamp},{','.join(row)}" for stamp, row in zip(stamps, cells, strict=True))))
     for times, suffix, by_row, by_sensor in (
         (stamps, "+00", files.in_file_order, files.sorted),
         (micros, "", files.in_file_order_sqlite, files.sorted_sqlite),
     ):
         ids = range(SENSORS)
-        _write(by_row, [], (f"{i + 1},{times[r]}{suffix},{cells[r][i]},1" for r in range(rows) for i in ids))
-        _write(by_sensor, [], (f"{i + 1},{times[r]}{suffix},{cells[r][i]},1" for i in ids for r in range(rows)))
+        _write(by_row, (f"{i + 1},{times[r]}{suffix},{cells[r][i]},1" for r in range(rows) for i in ids))
+        _write(by_sensor, (f"{i + 1},{times[r]}{suffix},{cells[r][i]},1" for i in ids for r in range(rows)))
     return files
 
 
-def _write(path: Path, head, lines) -> None:
+def _write(path: Path, lines: Iterable[str]) -> None:
     draft = path.with_suffix(".part")
     with draft.open("w", buffering=1 << 20) as file:
-        for line in (*head, *lines) if head else lines:
-            file.write(line + "\n")
+        file.writelines(f"{line}\n" for line in lines)
     draft.replace(path)
 
 
@@ -191,7 +202,9 @@ def report(name: str, seconds: dict[str, list[float]], readings: int) -> bool:
     (own, ours), *peers = seconds.items()
     for peer, times in seconds.items():
         speed = readings / statistics.median(times)
-        ratio = "" if peer == own else f"   Daybook is {statistics.median(times) / statistics.median(ours):.2f} × as fast"
+        ratio = (
+            "" if peer == own else f"   Daybook is {statistics.median(times) / statistics.median(ours):.2f} × as fast"
+        )
         print(f"  {peer:34}{spread(times)}  {speed / 1000:6,.0f}k readings/s{ratio}")
     reached = statistics.median(peers[0][1]) / statistics.median(ours)
     kept = reached >= TARGETS[name]

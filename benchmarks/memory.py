@@ -1,4 +1,4 @@
-"""How much memory a worker takes while a file streams in: the peak (VmHWM) for a small file and for one ten times as big.
+"""How much memory a worker takes while a file streams in: its peak (VmHWM) for a file and for one ten times as big.
 
     .venv/bin/python benchmarks/memory.py [--database sqlite|timescaledb] [--megabytes 200 2000]
 
@@ -20,8 +20,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from harness import Daybook, clean_environment, find_program, load, postgresql_database, postgresql_server
-from harness import processor, running
+from harness import (
+    Daybook,
+    clean_environment,
+    find_program,
+    load,
+    postgresql_database,
+    postgresql_server,
+    processor,
+    running,
+)
 
 SENSORS = 20
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -79,7 +87,8 @@ def upload(daybook: Daybook, size: int, digits: int, source: str) -> tuple[dict,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    assert curl.stdin is not None and curl.stdout is not None
+    assert curl.stdin is not None
+    assert curl.stdout is not None
     answer: list[bytes] = []
     listener = threading.Thread(target=lambda: answer.append(curl.stdout.read()))
     listener.start()

@@ -2,7 +2,19 @@
 
 from flask import Flask
 
-from blueprints import account, api, auth, errors, guard, health, home, sensors, template_filters, uploads
+from blueprints import (
+    account,
+    api,
+    auth,
+    errors,
+    guard,
+    health,
+    home,
+    sensors,
+    static_versions,
+    template_filters,
+    uploads,
+)
 
 
 def register_blueprints(app: Flask) -> None:
@@ -10,5 +22,6 @@ def register_blueprints(app: Flask) -> None:
     guard.register(app)
     errors.register(app)
     template_filters.register(app)
+    static_versions.register(app)
     for module in (home, auth, account, health, uploads, sensors, api):
         app.register_blueprint(module.bp)

@@ -13,11 +13,13 @@ from wtforms import ValidationError
 
 from blueprints.guard import role_required
 from blueprints.streamed_body import BadForm, FormStream, body_pieces, upload_slot
+from blueprints.template_filters import sentence_case
 from daybook import imports, raw_copies, removal
 from daybook.extensions import csrf, db
 from daybook.formats.layout import FormatError
 from daybook.imports import ImportRefused, Options, Sender
 from daybook.models import Source
+from daybook.source_lock import SourceBusy
 from daybook.upload_report import UploadReport, read_report, read_reports, source_of
 
 bp = Blueprint("uploads", __name__, url_prefix="/uploads")
@@ -59,8 +61,9 @@ def upload_form() -> ResponseReturnValue:
         check_csrf(fields.get("csrf_token"))
         if not upload_ids:
             raise Complaint("files", "Choose a file first.")
-    except BadForm:
-        abort(400)
+    except BadForm as error:
+        check_csrf(fields.get("csrf_token"))
+        abort(400, f"{error}.".capitalize())
     except imports.CutOff as error:
         flash(f"{error}", "danger")
     except Complaint as complaint:
@@ -135,7 +138,10 @@ def cancel(upload_id: int) -> ResponseReturnValue:
 def undo(upload_id: int) -> ResponseReturnValue:
     """Takes a finished upload back; a large one goes on in the background while its card shows it."""
     found_report(upload_id)
-    removal.undo_in_background(db.engine, current_app.config["DAYBOOK"], upload_id, patience=2.0)
+    try:
+        removal.undo_in_background(db.engine, current_app.config["DAYBOOK"], upload_id, patience=2.0)
+    except SourceBusy as error:
+        return card_or_redirect(upload_id, str(error))
     return card_or_redirect(upload_id)
 
 
@@ -168,13 +174,15 @@ def upload_page(form: Any = None, complaints: dict[str, list[str]] | None = None
     )
 
 
-def card(upload_id: int) -> str:
-    return render_template("uploads/card.html", report=found_report(upload_id), **card_words())
+def card(upload_id: int, problem: str = "") -> str:
+    return render_template("uploads/card.html", report=found_report(upload_id), problem=problem, **card_words())
 
 
-def card_or_redirect(upload_id: int) -> ResponseReturnValue:
+def card_or_redirect(upload_id: int, problem: str = "") -> ResponseReturnValue:
     if "HX-Request" in request.headers:
-        return card(upload_id)
+        return card(upload_id, problem)
+    if problem:
+        flash(sentence_case(problem), "warning")
     return redirect(url_for("uploads.show", upload_id=upload_id), 303)
 
 

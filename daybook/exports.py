@@ -148,8 +148,8 @@ def _wide(reader: Reader, export: Export) -> Iterator[bytes]:
 
 
 def _block_size(export: Export) -> int:
-    """Rows to read ahead per sensor: all sensors together hold about one block, and none asks for a handful."""
-    return max(BLOCK // max(len(export.sensors), 1), 500)
+    """Rows to read ahead per sensor: fewer where there are many sensors, but enough to be worth a query."""
+    return max(BLOCK // max(len(export.sensors), 1), 2_000)
 
 
 class _Ahead:

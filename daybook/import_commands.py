@@ -15,7 +15,7 @@ from daybook import imports, removal, sql
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.imports import ImportRefused, Options, Sender
-from daybook.models import Reading, Sensor, Upload
+from daybook.models import UNFINISHED, Reading, Sensor, Upload
 from daybook.upload_report import read_report
 
 _PIECE = 256 * 1024
@@ -102,7 +102,7 @@ def check() -> None:
     """Count the book through: uploads left over, and sensors whose number of readings is not what is stored."""
     wrong = 0
     with sql.only_reading(), db.engine.connect() as connection:
-        left = connection.scalars(sa.select(Upload.id).where(Upload.status.in_(removal.UNFINISHED))).all()
+        left = connection.scalars(sa.select(Upload.id).where(Upload.status.in_(UNFINISHED))).all()
         if left:
             click.echo(
                 f"Uploads under way or left over: {', '.join(map(str, left))}. `flask recover` clears the latter."

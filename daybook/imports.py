@@ -5,6 +5,7 @@ holds the whole file. While it runs, the upload's row says how far it is; its re
 for nobody until the status is done.
 """
 
+import errno
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ from daybook.formats.delimited import Batch, Issue
 from daybook.formats.file_reader import FileReader
 from daybook.formats.layout import DateOrder, FormatError, Layout
 from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
+from daybook.source_lock import take_source
 from daybook.store import Stored, sort_rows
 
 log = logging.getLogger(__name__)
@@ -253,7 +255,10 @@ class _Import:
             self._fail("cancelled" if self._cancel_requested() else error.code, str(error))
         except BaseException as error:
             log.exception("upload %s failed", self._upload_id)
-            self._fail("internal_error", "Something went wrong on the server; its log says what.")
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._fail("disk_full", "The server's disk is full. Make room on it, then upload the file again.")
+            else:
+                self._fail("internal_error", "Something went wrong on the server; its log says what.")
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -330,23 +335,24 @@ class _Import:
         """Finds the source and waits for its turn: one import at a time writes into a source, so that no reading is
         passed over as a duplicate of one that another import may still take back."""
         name = self._options.source or default_source(self._filename)
-        with self._engine.begin() as connection:
-            self._source_id = sources.find_or_make_source(connection, name)
-            connection.execute(
-                sa.update(Upload)
-                .where(Upload.id == self._upload_id)
-                .values(source_id=self._source_id, layout=layout.to_json() if layout else None)
-            )
-        until = time.monotonic() + _SOURCE_WAIT_SECONDS
-        while not self._locks.try_lock("source", self._source_id):
-            if time.monotonic() > until:
+
+        def waited(seconds: float) -> None:
+            if seconds > _SOURCE_WAIT_SECONDS:
                 raise ImportRefused(
                     "source_busy",
                     f'another import into "{name}" has been running for {_SOURCE_WAIT_SECONDS // 60} minutes',
                     "Wait until it has ended, or cancel it, and try again.",
                 )
             self._report_progress()
-            time.sleep(0.1)
+
+        self._source_id = take_source(self._engine, self._locks, name, waited)
+        removal.clear_leftovers(self._engine, self._settings, self._locks, self._source_id, waited)
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(Upload)
+                .where(Upload.id == self._upload_id)
+                .values(source_id=self._source_id, layout=layout.to_json() if layout else None)
+            )
 
     def _know_sensors(self, batch: Batch) -> None:
         new = {one.name: one.unit for one in batch.series if one.name not in self._sensors}

@@ -12,6 +12,8 @@ from daybook.extensions import Base
 from daybook.sql import ReadingTime, UtcDateTime
 
 ROLES = ("viewer", "editor", "admin")
+# Uploads whose readings are on their way in or out: they count for nobody.
+UNFINISHED = ("importing", "removing")
 
 
 def utc_now() -> datetime:

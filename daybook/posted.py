@@ -2,19 +2,20 @@
 
 import json
 import math
-import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from daybook import sql
+from daybook.config import Settings
 from daybook.models import Reading, Sensor
-from daybook.sources import BadName, clean_name, find_or_make_sensors, find_or_make_source
+from daybook.removal import clear_leftovers
+from daybook.source_lock import give_up_after, take_source
+from daybook.sources import BadName, clean_name, find_or_make_sensors
 from daybook.times import TimeError, read_moment, zone_named
 
 MAX_READINGS = 10_000
@@ -30,10 +31,6 @@ Values: TypeAlias = dict[tuple[str, int], float]
 
 class PostError(ValueError):
     """The JSON is not what can be added; the message names the place, what stands there and what to write."""
-
-
-class SourceBusy(RuntimeError):
-    """An import is writing to the source, so nothing was added; it can be tried again."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +95,17 @@ def read_posted(body: bytes) -> Posted:
     return Posted(source, units, values, len(readings) - len(values))
 
 
-def add(engine: Engine, locks_folder: Path, posted: Posted, patience: float = 5.0) -> Added:
+def add(engine: Engine, settings: Settings, posted: Posted, patience: float = 5.0) -> Added:
     """Adds what is new in one transaction, and makes the source and the sensors where they are not there yet.
 
     A reading with a sensor and time that the book has is a duplicate and stays as it was. Waits up to `patience`
     seconds for an import into the same source, then raises SourceBusy.
     """
-    with engine.begin() as connection:
-        source_id = find_or_make_source(connection, posted.source)
-    # A reading of an import that is cancelled later must not make a posted one a duplicate: one writer per source.
-    with sql.Locks(engine, locks_folder) as locks:
-        give_up = time.monotonic() + patience
-        while not locks.try_lock("source", source_id):
-            if time.monotonic() >= give_up:
-                raise SourceBusy(f'an import is writing to source "{posted.source}"; nothing was added, try later')
-            time.sleep(0.1)
+    busy = f'an import is writing to source "{posted.source}"; nothing was added, try later'
+    waited = give_up_after(patience, busy)
+    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+        source_id = take_source(engine, locks, posted.source, waited)
+        clear_leftovers(engine, settings, locks, source_id, waited)
         return sql.again_after_deadlock(lambda: _add(engine, source_id, posted))
 
 

@@ -17,15 +17,14 @@ from sqlalchemy.engine import Connection, Engine
 from daybook import sql
 from daybook.buckets import ORIGIN, Bucket, suiting
 from daybook.charts import MOST_BARS, Points
-from daybook.models import Sensor, Source, Upload
+from daybook.models import UNFINISHED, Sensor, Source, Upload
 from daybook.times import EARLIEST, LATEST, Micros
 
 Floats = npt.NDArray[np.float64]
 
-# Rows per query of a stream: enough that a query costs little beside its rows, little enough to hold in memory.
-BLOCK = 50_000
-
-UNFINISHED = ("importing", "removing")
+# Rows per query of a stream: enough that a query costs little beside its rows. More are no faster on PostgreSQL, and
+# slower on SQLite, where every row is a Python object for a moment.
+BLOCK = 10_000
 
 # A sum beyond the largest double is an error for PostgreSQL and infinite for SQLite. Summed a power of two smaller it
 # cannot get there, and loses nothing; what is too small to be divided so adds nothing to a sum either.
@@ -242,7 +241,7 @@ class Reader:
             empty = np.empty(0)
             return Points("", 0, np.empty(0, np.int64), empty, empty, empty, empty, np.empty(0, np.int64))
         bucket = suiting(*span, min(most, MOST_BARS) if amount else most)
-        (found,) = self.bucketed(sensor.id, bucket, *span)
+        (found,) = self.bucketed(sensor.id, bucket, *span, size=bucket.covering(*span))
         figures = found.least, found.most, found.mean, found.sum, found.count
         return Points(str(bucket), bucket.roughly, found.times, *figures)
 

@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection, Engine
 
 from daybook import raw_copies, sql
 from daybook.config import Settings
-from daybook.models import Reading, Sensor, Source, Upload, UploadSensor, utc_now
+from daybook.models import UNFINISHED, Reading, Sensor, Source, Upload, UploadSensor, utc_now
+from daybook.source_lock import SourceBusy, give_up_after, lock_source
 
 log = logging.getLogger(__name__)
 
-UNFINISHED = ("importing", "removing")
 _NEVER_STARTED = timedelta(hours=1)
 _INTERRUPTED = "The server was stopped while this file was being imported. Nothing of it was kept; upload it again."
 _NEVER_CAME = "The file was announced, but its bytes never came. Upload it again."
@@ -56,11 +56,19 @@ def count_readings(connection: Connection, sensor_id: int, change: int) -> None:
     )
 
 
-def undo(engine: Engine, settings: Settings, upload_id: int) -> bool:
-    """Takes a finished upload back. False when it is not done (any more): somebody else was faster."""
+def undo(engine: Engine, settings: Settings, upload_id: int, patience: float = 5.0) -> bool:
+    """Takes a finished upload back. False when it is not done (any more): somebody else was faster.
+
+    Raises SourceBusy when an import into its source is still running after `patience` seconds.
+    """
     with sql.Locks(engine, settings.instance_path / "locks") as locks:
         if not locks.try_lock("upload", upload_id):
             return False
+        # Alone with the source, so that nobody passes a reading over as a duplicate of one that is about to go.
+        source_id = _source_of(engine, upload_id)
+        if source_id is not None:
+            busy = "another file is being imported into the same source right now; undo this one when that has ended"
+            lock_source(locks, source_id, give_up_after(patience, busy))
         with engine.begin() as connection:
             taken = connection.execute(
                 sa.update(Upload).where(Upload.id == upload_id, Upload.status == "done").values(status="removing")
@@ -73,17 +81,22 @@ def undo(engine: Engine, settings: Settings, upload_id: int) -> bool:
 
 def undo_in_background(engine: Engine, settings: Settings, upload_id: int, patience: float) -> None:
     """Begins to take a finished upload back and waits at most `patience` seconds for the end; the rest goes on in a
-    thread, and after a crash in `recover`."""
+    thread, and after a crash in `recover`. Raises SourceBusy as `undo` does."""
+    refused: list[SourceBusy] = []
 
     def run() -> None:
         try:
-            undo(engine, settings, upload_id)
+            undo(engine, settings, upload_id, patience / 2)
+        except SourceBusy as error:
+            refused.append(error)
         except Exception:
             log.exception("undoing upload %s stopped; recovery goes on with it", upload_id)
 
     thread = threading.Thread(target=run, name=f"undo-{upload_id}", daemon=True)
     thread.start()
     thread.join(patience)
+    if refused:
+        raise refused[0]
 
 
 def recover(engine: Engine, settings: Settings, patience: float = 0.0) -> list[int]:
@@ -114,23 +127,54 @@ def _recover_one(engine: Engine, settings: Settings, upload_id: int, recovered: 
     with sql.Locks(engine, settings.instance_path / "locks") as locks:
         if not locks.try_lock("upload", upload_id):
             return False
-        with engine.begin() as connection:
-            status = connection.scalar(sa.select(Upload.status).where(Upload.id == upload_id))
-            if status not in (*UNFINISHED, "waiting"):
-                return True  # it ended between the question and the lock
-            if status != "removing":
-                message = _INTERRUPTED if status == "importing" else _NEVER_CAME
-                connection.execute(
-                    sa.update(Upload)
-                    .where(Upload.id == upload_id)
-                    .values(status="removing", error_code="interrupted", error=message)
-                )
-        remove_readings(engine, locks, upload_id)
-        if status != "removing":
-            raw_copies.remove(settings.instance_path / "uploads", upload_id)
-        log.warning("recovered upload %s, which was %s", upload_id, status)
-        recovered.append(upload_id)
+        source_id = _source_of(engine, upload_id)
+        if source_id is not None and not locks.try_lock("source", source_id):
+            return False  # whoever holds it clears what it finds in its way
+        _clear(engine, settings, locks, upload_id, recovered)
     return True
+
+
+def clear_leftovers(
+    engine: Engine, settings: Settings, locks: sql.Locks, source_id: int, waited: Callable[[float], None]
+) -> None:
+    """Clears what dead imports left in this source, for somebody who holds the source's lock and is about to write.
+
+    A living import into the source would hold that lock itself. `waited` as in source_lock.
+    """
+    with sql.only_reading(), engine.connect() as connection:
+        left = connection.scalars(
+            sa.select(Upload.id).where(Upload.source_id == source_id, Upload.status.in_(UNFINISHED))
+        ).all()
+    for upload_id in left:
+        start = time.monotonic()
+        while not locks.try_lock("upload", upload_id):  # a killed process's last database connection is still ending
+            waited(time.monotonic() - start)
+            time.sleep(0.1)
+        _clear(engine, settings, locks, upload_id, [])
+
+
+def _source_of(engine: Engine, upload_id: int) -> int | None:
+    with sql.only_reading(), engine.connect() as connection:
+        return connection.scalar(sa.select(Upload.source_id).where(Upload.id == upload_id))
+
+
+def _clear(engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int, recovered: list[int]) -> None:
+    with engine.begin() as connection:
+        status = connection.scalar(sa.select(Upload.status).where(Upload.id == upload_id))
+        if status not in (*UNFINISHED, "waiting"):
+            return  # it ended between the question and the lock
+        if status != "removing":
+            message = _INTERRUPTED if status == "importing" else _NEVER_CAME
+            connection.execute(
+                sa.update(Upload)
+                .where(Upload.id == upload_id)
+                .values(status="removing", error_code="interrupted", error=message)
+            )
+    remove_readings(engine, locks, upload_id)
+    if status != "removing":
+        raw_copies.remove(settings.instance_path / "uploads", upload_id)
+    log.warning("recovered upload %s, which was %s", upload_id, status)
+    recovered.append(upload_id)
 
 
 def keep_recovering(engine: Engine, settings: Settings, stop: Callable[[float], bool]) -> None:
@@ -146,11 +190,14 @@ def _remove_what_it_made(connection: Connection, locks: sql.Locks, upload_id: in
     source_id = connection.scalar(sa.select(Upload.source_id).where(Upload.id == upload_id))
     if source_id is None or not (locks.holds("source", source_id) or locks.try_lock("source", source_id)):
         return  # another import is using the source's sensors
-    others = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id != upload_id)
-    mine = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id == upload_id, UploadSensor.created)
+    # Another upload that counts keeps what it uses; one that was taken back itself does not.
+    counts = sa.and_(Upload.id != upload_id, Upload.status.in_(("done", *UNFINISHED)))
+    others = sa.select(UploadSensor.sensor_id).join(Upload, Upload.id == UploadSensor.upload_id).where(counts)
+    same_source = sa.select(UploadSensor.sensor_id).join(Sensor).where(Sensor.source_id == source_id)
+    mine = same_source.where(UploadSensor.created)
     used = sa.exists().where(Reading.sensor_id == Sensor.id)
     empty = Sensor.id.in_(mine), Sensor.id.not_in(others), Sensor.label == "", ~used
     connection.execute(sa.delete(Sensor).where(*empty))
     kept = sa.exists().where(Sensor.source_id == Source.id)
-    told = sa.exists().where(Upload.source_id == Source.id, Upload.id != upload_id)
+    told = sa.exists().where(Upload.source_id == Source.id, counts)
     connection.execute(sa.delete(Source).where(Source.id == source_id, ~kept, ~told))

@@ -94,7 +94,7 @@ def engine_options(url: str) -> dict[str, Any]:
     """Pool and driver settings for one process of the server (each running import holds three connections)."""
     if url.startswith("sqlite"):
         # timeout: how long a writer waits for the writer before it.
-        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+        return {"pool_size": 10, "max_overflow": 40, "connect_args": {"timeout": 30, "check_same_thread": False}}
     return {
         "pool_size": 10,
         "max_overflow": 40,
@@ -219,6 +219,10 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with only_reading():
             connection.begin()
+        if engine.dialect.name == "postgresql":
+            # Workers add up whatever part of the rows they happen to get: a sum's last digit would change from look to
+            # look.
+            connection.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")
         yield connection
 
 
@@ -305,7 +309,6 @@ def insert_new(connection: Connection, model: Any) -> sa.sql.dml.ReturningInsert
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     key = sa.inspect(model).primary_key[0]
     return insert(model).on_conflict_do_nothing().returning(key)
-
 
 
 def latest(connection: Connection, sensor_ids: list[int], condition: str) -> list[npt.NDArray[Any]]:

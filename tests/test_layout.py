@@ -8,7 +8,7 @@ import pytest
 
 from daybook.config import ROOT
 
-SHARED_BY_BLUEPRINTS = {"blueprints.guard", "blueprints.errors", "blueprints.streamed_body"}
+SHARED_BY_BLUEPRINTS = {f"blueprints.{name}" for name in ("guard", "errors", "streamed_body", "template_filters")}
 # Inside daybook, these import nothing of ours but themselves and what is named here.
 GROUND_FLOOR: dict[str, set[str]] = {
     "daybook.config": set(),

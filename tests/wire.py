@@ -136,10 +136,11 @@ def uploads(engine: Engine) -> list[Any]:
         return list(connection.execute(sa.select(Upload.__table__).order_by(Upload.id)))
 
 
-def settled(engine: Engine) -> list[Any] | None:
-    """The uploads, when none is under way."""
-    rows = uploads(engine)
-    return None if any(row.status in ("waiting", "importing", "removing") for row in rows) else rows
+def wait_until_settled(engine: Engine, seconds: float = 30) -> list[Any]:
+    """Every upload's row as soon as none is under way."""
+    under_way = ("waiting", "importing", "removing")
+    wait_for(lambda: all(row.status not in under_way for row in uploads(engine)), "the uploads to end", seconds)
+    return uploads(engine)
 
 
 def readings(engine: Engine) -> dict[tuple[str, str, Any], tuple[float, int | None]]:

@@ -14,8 +14,9 @@ from daybook import exports, posted
 from daybook.buckets import Bucket, BucketError, read_bucket, suiting
 from daybook.exports import Export
 from daybook.extensions import db
-from daybook.posted import MAX_BYTES, PostError, SourceBusy
+from daybook.posted import MAX_BYTES, PostError
 from daybook.readings import NotFound, Reader, SensorRow, open_reader
+from daybook.source_lock import SourceBusy
 from daybook.times import TimeError, iso, read_range, zone_named
 
 PAGE = 100
@@ -82,7 +83,7 @@ def add_readings() -> ResponseReturnValue:
     wanted = read_body()
     db.session.commit()  # the look at the token is over; SQLite has one write lock, and adding needs it
     try:
-        added = posted.add(db.engine, current_app.config["DAYBOOK"].instance_path / "locks", wanted)
+        added = posted.add(db.engine, current_app.config["DAYBOOK"], wanted)
     except SourceBusy as error:
         busy = errors.answer(503, "source_busy", f"{error}.")
         busy.headers["Retry-After"] = "10"

@@ -1,7 +1,7 @@
 """Uploads of the API: a file comes in as it streams, its account goes out as JSON."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from flask import Response, current_app, g, jsonify, request, stream_with_context
 from flask.typing import ResponseReturnValue
@@ -15,11 +15,12 @@ from daybook import dry_runs, imports, raw_copies, removal
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.imports import ImportRefused, Options, Sender
+from daybook.source_lock import SourceBusy
 from daybook.upload_report import UploadReport, iso_time, read_report, read_reports, source_of
 
 KNOWN = "filename source file_type timezone date_order on_duplicate on_bad_row dry_run".split()
 PAGE = 50
-STATUS_OF_ERROR = {"too_large": 413, "stalled": 408, "internal_error": 500}
+STATUS_OF_ERROR = {"too_large": 413, "stalled": 408, "internal_error": 500, "disk_full": 507}
 
 
 @bp.route("/uploads", methods=["POST", "PUT"])  # PUT is what `curl -T` says by itself
@@ -83,7 +84,13 @@ def show_upload(upload_id: int) -> ResponseReturnValue:
 def undo_upload(upload_id: int) -> ResponseReturnValue:
     """Takes a finished upload's readings out again; answers when the last is gone."""
     report = found_report(upload_id)
-    if report.upload.status != "undone" and not removal.undo(db.engine, current_app.config["DAYBOOK"], upload_id):
+    if report.upload.status == "undone":
+        return jsonify(report.as_json())
+    try:
+        undone = removal.undo(db.engine, current_app.config["DAYBOOK"], upload_id)
+    except SourceBusy as error:
+        raise ApiError(409, "source_busy", f"{error}.".capitalize()) from None
+    if not undone:
         status = found_report(upload_id).upload.status
         raise ApiError(409, "not_done", f"Upload {upload_id} is {status}; only one that is done can be undone.")
     return jsonify(found_report(upload_id).as_json())
@@ -142,4 +149,4 @@ def found_report(upload_id: int) -> UploadReport:
     report = read_report(db.engine, upload_id)
     if report is None:
         raise ApiError(404, "unknown_upload", f"There is no upload {upload_id}.")
-    return cast(UploadReport, report)
+    return report

@@ -1,52 +1,97 @@
 """Telling day-first dates from month-first ones by all the dates of a sample."""
 
+from datetime import datetime
+from itertools import combinations
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from daybook.formats import times
 from daybook.formats.layout import DateOrder, FormatError
 
 _HALF_MONTH = 15 * times.DAY
+_ORDERS: tuple[DateOrder, ...] = ("ymd", "dmy", "mdy")
+_FEWEST_DATES = 3  # with fewer, one order of rows is as good as any other
+_HINT = "Say what comes first: the day (date_order=dmy), the month (date_order=mdy) or the year (date_order=ymd)."
+
+Int64s = npt.NDArray[np.int64]
 
 
-def decide_date_order(texts: pa.Array) -> DateOrder:
-    """The order in which the sample's times make sense; raises FormatError where two orders do.
+def decide_date_order(texts: pa.Array, column: str) -> DateOrder:
+    """The order in which the sample's times make sense; raises FormatError where more than one does.
 
-    Values over 12 decide; then the order of rows: where a clock that runs within the day goes on over midnight in one
-    reading and leaps by a month in the other, the first is right.
+    Values over 12 decide. Where they do not, the order of rows does: a clock that runs within the day goes on over
+    midnight in one order and leaps by a month or a year in every other; or the rows go up (or down) all the way in
+    one order only. Nothing else is taken as a hint: no country, no custom, no last resort.
     """
-    readings = {order: times.parse(texts, order) for order in ("ymd", "dmy", "mdy")}
-    counts = {order: int(stamps.valid.sum()) for order, stamps in readings.items()}
-    most = max(counts.values())
-    if counts["ymd"] == most:
-        # A four-digit year in front, or month names: the orders agree. Two-digit years leave a choice.
-        same = all(np.array_equal(readings["ymd"].microseconds, readings[o].microseconds) for o in ("dmy", "mdy"))
-        if same or counts["dmy"] < most > counts["mdy"]:
-            return "ymd"
-    if counts["dmy"] != counts["mdy"]:
-        return "dmy" if counts["dmy"] > counts["mdy"] else "mdy"
-    day_first, month_first = readings["dmy"], readings["mdy"]
-    if np.array_equal(day_first.microseconds, month_first.microseconds):
-        return "dmy"
-    good = day_first.valid & month_first.valid
-    steps = {
-        "dmy": np.abs(np.diff(day_first.microseconds[good])),
-        "mdy": np.abs(np.diff(month_first.microseconds[good])),
-    }
-    over_midnight = {
-        "dmy": int(((steps["dmy"] < times.DAY) & (steps["mdy"] > _HALF_MONTH)).sum()),
-        "mdy": int(((steps["mdy"] < times.DAY) & (steps["dmy"] > _HALF_MONTH)).sum()),
-    }
-    if over_midnight["dmy"] and not over_midnight["mdy"]:
-        return "dmy"
-    if over_midnight["mdy"] and not over_midnight["dmy"]:
-        return "mdy"
-    row = int(np.flatnonzero(day_first.microseconds != month_first.microseconds)[0])
-    text = str(texts[row]).strip()
-    stamps = [np.datetime64(int(readings[o].microseconds[row]), "us").item() for o in ("dmy", "mdy")]
+    stamps = {order: times.parse(texts, order) for order in _ORDERS}
+    _refuse_mixed(texts, column, stamps)
+    most = max(int(stamp.valid.sum()) for stamp in stamps.values())
+    candidates: list[DateOrder] = []
+    for order in _ORDERS:
+        if int(stamps[order].valid.sum()) == most and not any(_same(stamps[order], stamps[o]) for o in candidates):
+            candidates.append(order)
+    if len(candidates) == 1:
+        return candidates[0]
+    good = np.logical_and.reduce([stamps[order].valid for order in candidates])
+    found = _by_rows({order: stamps[order].microseconds[good] for order in candidates})
+    if found is not None:
+        return found
+    first, second = stamps[candidates[0]], stamps[candidates[1]]
+    row = int(np.flatnonzero((first.microseconds != second.microseconds) & first.valid & second.valid)[0])
+    shown = dict.fromkeys(f"{_date(int(stamps[order].microseconds[row])):%-d %B %Y}" for order in candidates)
     raise FormatError(
         "ambiguous_dates",
-        f'"{text}" may be {stamps[0]:%-d %B %Y} or {stamps[1]:%-d %B %Y}; nothing in the first part of the file '
-        "tells which",
-        "Say whether the day or the month comes first (date_order=dmy or date_order=mdy).",
+        f'"{str(texts[row]).strip()}" in column "{column}" may be {" or ".join(shown)}; nothing in the first part of '
+        "the file tells which",
+        _HINT,
     )
+
+
+def _same(one: times.Times, other: times.Times) -> bool:
+    return np.array_equal(one.valid, other.valid) and np.array_equal(one.microseconds, other.microseconds)
+
+
+def _date(microseconds: int) -> datetime:
+    return np.datetime64(microseconds, "us").item()
+
+
+def _refuse_mixed(texts: pa.Array, column: str, stamps: dict[DateOrder, times.Times]) -> None:
+    """A spreadsheet that read day-first dates as month-first ones turns those up to the 12th round, and not the rest:
+    whichever order is taken, half of the rows would be rejected and some of the other half wrong."""
+    only_day = np.flatnonzero(stamps["dmy"].valid & ~stamps["mdy"].valid)
+    only_month = np.flatnonzero(stamps["mdy"].valid & ~stamps["dmy"].valid)
+    fewer, more = sorted((len(only_day), len(only_month)))
+    if fewer >= 2 and fewer * 100 > more:
+        raise FormatError(
+            "mixed_dates",
+            f'column "{column}" holds both "{str(texts[int(only_day[0])]).strip()}", which has the day first, and '
+            f'"{str(texts[int(only_month[0])]).strip()}", which has the month first',
+            "Write all dates in one order, best as 2016-01-31, and upload the file again.",
+        )
+
+
+def _by_rows(readings: dict[DateOrder, Int64s]) -> DateOrder | None:
+    """The one order in which the rows follow each other as a logger writes them, if there is one."""
+    steps = {order: np.abs(np.diff(stamps)) for order, stamps in readings.items()}
+    if not all(len(step) for step in steps.values()):
+        return None
+    within_a_day = np.logical_and.reduce([(step > 0) & (step < times.DAY) for step in steps.values()])
+    if within_a_day.any():
+        beaten: set[DateOrder] = set()
+        for one, other in combinations(readings, 2):
+            if ((steps[one] < times.DAY) & (steps[other] > _HALF_MONTH)).any():
+                beaten.add(other)
+            if ((steps[other] < times.DAY) & (steps[one] > _HALF_MONTH)).any():
+                beaten.add(one)
+        if beaten:
+            left = [order for order in readings if order not in beaten]
+            return left[0] if len(left) == 1 else None
+    sorted_ones = [order for order, stamps in readings.items() if _goes_one_way(stamps)]
+    return sorted_ones[0] if len(sorted_ones) == 1 else None
+
+
+def _goes_one_way(stamps: Int64s) -> bool:
+    steps = np.diff(stamps)
+    return len(np.unique(stamps // times.DAY)) >= _FEWEST_DATES and bool((steps >= 0).all() or (steps <= 0).all())

@@ -6,70 +6,22 @@ line by line (`_read_by_line`), so that every line ends up as blank, read or rej
 number. Both ways give the same answer for a block without oddities.
 """
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from daybook.formats import times
-from daybook.formats.layout import MISSING, FormatError, Layout
+from daybook.formats.batch import MAX_SHOWN, Batch, Bools, Float64s, Int64s, Issue, Series, shown
+from daybook.formats.cells import Marks, any_number, one_chunk, padded_number_pattern, to_numbers
+from daybook.formats.layout import FormatError, Layout
 from daybook.formats.lines import Block
+from daybook.formats.rows import BOM, RowSorter
+from daybook.formats.sensors import Sensors
 
-Int64s = npt.NDArray[np.int64]
-Float64s = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-MAX_SHOWN = 200
-NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-
-
-@dataclass(frozen=True)
-class Issue:
-    """One line or one cell that could not be read, and why. rejected: the whole line was left out because of it."""
-
-    line: int
-    column: str
-    value: str
-    reason: str
-    rejected: bool = True
-
-
-@dataclass(frozen=True)
-class Series:
-    """Readings of one sensor: microseconds since 1970 in UTC, and values, in the order of the file."""
-
-    name: str
-    unit: str
-    times: Int64s
-    values: Float64s
-
-
-@dataclass
-class Batch:
-    """What some lines held: lines = preamble + blank + read + rejected, cells = readings + missing + not_numeric."""
-
-    lines: int
-    preamble: int = 0
-    blank: int = 0
-    read: int = 0
-    missing: int = 0
-    not_numeric: int = 0
-    series: list[Series] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-
-    @property
-    def rejected(self) -> int:
-        return self.lines - self.preamble - self.blank - self.read
-
-    @property
-    def readings(self) -> int:
-        return sum(len(series.times) for series in self.series)
+__all__ = ["MAX_SHOWN", "Batch", "DelimitedReader", "Issue", "Series"]
 
 
 class _Odd(Exception):
@@ -81,29 +33,30 @@ class DelimitedReader:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._ascii_superset = layout.encoding in ("utf-8", "ascii")
-        self._width = len(layout.columns)
-        self._time_columns = layout.of_role("time")
+        self._marks = Marks(layout.missing)
+        self._localize = times.Localizer(layout.timezone)
+        self._rows = RowSorter(layout)
+        self._names = [str(index) for index in range(len(layout.columns))]
+        self._time_columns = layout.time_columns
         self._value_columns = layout.of_role("value")
-        self._sensor_column = layout.of_role("sensor")[0] if layout.shape == "narrow" else None
-        self._unit_column = next(iter(layout.of_role("unit")), None)
-        self._missing = {mark.lower() for mark in (*MISSING, *layout.missing)}
-        self._localize = times.Localizer(layout.timezone, repeats_mean_later=layout.shape == "wide")
-        self._names = [str(index) for index in range(self._width)]
-        texts = [index for index in (*self._time_columns, self._sensor_column, self._unit_column) if index is not None]
-        self._wanted = [self._names[index] for index in sorted({*texts, *self._value_columns})]
-        marks = {form for mark in self._missing for form in (mark, mark.upper(), mark.capitalize())}
-        # Arrow compares marks before it trims blanks; padded columns are common enough to list their lengths.
-        self._arrow_marks = sorted(marks | {"NaN"} | {" " * width for width in range(1, 13)})
-        self._fast_types = {self._names[index]: pa.float64() for index in self._value_columns}
-        self._fast_types |= {self._names[index]: pa.string() for index in texts}
+        self._sensors = Sensors(layout) if layout.shape == "narrow" else None
+        # In narrow files the other columns describe the reading; in wide ones each of them might have been a sensor.
+        self._text_columns = layout.of_role("text") if layout.shape == "wide" else []
+        texts = [*self._time_columns, *(self._sensors.columns if self._sensors else ())]
+        self._fast_types = dict.fromkeys((self._names[index] for index in self._value_columns), pa.float64())
+        self._fast_types |= dict.fromkeys((self._names[index] for index in self._text_columns), pa.binary())
+        self._fast_types |= dict.fromkeys((self._names[index] for index in texts), pa.string())
+        self._careful_types = dict.fromkeys(self._fast_types, pa.string())
 
     def read(self, block: Block) -> Batch:
-        """Everything in the block, accounted for."""
-        data = block.data if self._ascii_superset else _to_utf8(block.data, self._layout.encoding)
+        """Everything in the block, accounted for. Raises FormatError where the file turns out to be something else
+        than one table of one source."""
+        data = block.data if self._layout.encoding == "utf-8" else _to_utf8(block.data, self._layout.encoding)
+        before = self._localize.state
         try:
             return self._read_whole(data, block.lines)
         except _Odd:
+            self._localize.state = before
             return self._read_by_line(data, block)
 
     # the whole block at once
@@ -111,30 +64,36 @@ class DelimitedReader:
     def _read_whole(self, data: bytes, lines: int) -> Batch:
         if b'"' in data and not _quotes_close_on_each_line(data):
             raise _Odd
+        if (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")) or (not data.isascii() and BOM in data):
+            raise _Odd  # Arrow ends a row at every CR, and passes over a BOM in front of a block
         try:
-            table = self._arrow_read(data, self._fast_types, self._arrow_marks)
+            table = self._arrow_read(data, self._fast_types, self._marks.arrow_forms)
         except pa.ArrowInvalid as error:
             raise _Odd from error
         blank = lines - table.num_rows
-        if blank and blank != _empty_lines(data):
+        if (blank and blank != _empty_lines(data)) or table.num_rows == 0:
+            raise _Odd  # a quoted cell ran over line ends
+        columns = {int(name): one_chunk(table.column(name)) for name in table.column_names}
+        if any(any_number(columns[index], self._layout.decimal) for index in self._text_columns):
             raise _Odd
-        if table.num_rows == 0:
-            return Batch(lines, blank=blank)
-        stamps = self._parse_times([table.column(self._names[index]) for index in self._time_columns])
+        stamps = self._parse_times(columns)
         if not stamps.valid.all():
             raise _Odd
+        sensor_of = None
+        if self._sensors:
+            sensor_of, faults = self._sensors.identify(columns)
+            if faults:
+                raise _Odd
+        micros, exists = self._to_utc(stamps, sensor_of)
+        if not exists.all():
+            raise _Odd
         batch = Batch(lines, blank=blank, read=table.num_rows)
-        if self._sensor_column is not None:
-            self._add_narrow(
-                batch,
-                stamps.microseconds,
-                table.column(self._names[self._sensor_column]),
-                None if self._unit_column is None else table.column(self._names[self._unit_column]),
-                *_values(table.column(self._names[self._value_columns[0]])),
-            )
-        else:
-            for index in self._value_columns:
-                self._add_wide(batch, index, stamps.microseconds, *_values(table.column(self._names[index])))
+        for index in self._value_columns:
+            values, present = self._values(columns[index])
+            batch.missing += 0 if present is None else len(values) - int(present.sum())
+            self._add(batch, index, micros, values, present, sensor_of)
+        if self._sensors:
+            self._sensors.remember()
         return batch
 
     def _arrow_read(self, data: bytes, types: dict[str, pa.DataType], marks: Sequence[str]) -> pa.Table:
@@ -148,65 +107,70 @@ class DelimitedReader:
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=types,
-                include_columns=self._wanted,
+                include_columns=list(types),
                 null_values=marks,
                 strings_can_be_null=False,
                 decimal_point=self._layout.decimal,
             ),
         )
 
-    def _parse_times(self, columns: list[pa.ChunkedArray]) -> times.Times:
-        arrays = [_one_chunk(column) for column in columns]
-        text = arrays[0] if len(arrays) == 1 else pc.binary_join_element_wise(*arrays, " ")
-        stamps = times.parse(text, self._layout.date_order)
+    def _parse_times(self, columns: dict[int, pa.Array]) -> times.Times:
+        return times.parse(
+            times.join([columns[index] for index in self._time_columns], self._layout.hours_only),
+            self._layout.date_order,
+        )
+
+    def _to_utc(self, stamps: times.Times, sensor_of: Int64s | None) -> tuple[Int64s, Bools]:
+        """UTC of every valid time, and which of them exist in the layout's zone."""
         local = stamps.valid & ~stamps.absolute
-        if not local.any():
-            return stamps
-        utc, exists = self._localize(stamps.microseconds[local])
-        micros, valid = stamps.microseconds.copy(), stamps.valid.copy()
-        micros[local], valid[local] = utc, exists
-        return times.Times(micros, valid, stamps.absolute)
+        micros, exists = stamps.microseconds.copy(), stamps.valid.copy()
+        if local.any():
+            labels = self._sensors.labels if self._sensors else None
+            codes = None if sensor_of is None else sensor_of[local]
+            micros[local], exists[local] = self._localize(stamps.microseconds[local], codes, labels)
+        return micros, exists
 
-    def _add_wide(self, batch: Batch, index: int, micros: Int64s, values: Float64s, present: Bools | None) -> None:
-        column = self._layout.columns[index]
-        if present is not None:
-            micros, values = micros[present], values[present]
-            batch.missing += batch.read - len(values)
-        if len(values):
-            batch.series.append(Series(column.name, column.unit, micros, values))
+    def _values(self, array: pa.Array) -> tuple[Float64s, Bools | None]:
+        """Values and which of them are present (None: all). Raises _Odd where one is infinite, which is no reading."""
+        values = array.to_numpy(zero_copy_only=False)
+        finite = np.isfinite(values)
+        among = self._marks.among(values)
+        if finite.all():
+            return values, None if among is None or not among.any() else ~among
+        if int(np.isnan(values).sum()) != array.null_count or np.isinf(values).any():
+            raise _Odd
+        return values, finite if among is None else finite & ~among
 
-    def _add_narrow(
+    def _add(
         self,
         batch: Batch,
+        index: int,
         micros: Int64s,
-        names: pa.ChunkedArray,
-        units: pa.ChunkedArray | None,
         values: Float64s,
         present: Bools | None,
+        sensor_of: Int64s | None,
     ) -> None:
-        encoded = pc.utf8_trim_whitespace(_one_chunk(names)).dictionary_encode()
-        if any(not 0 < len(name) <= MAX_SHOWN for name in encoded.dictionary.to_pylist()):
-            raise _Odd
-        codes = encoded.indices.to_numpy()
-        rows = np.arange(len(codes)) if present is None else np.flatnonzero(present)
-        batch.missing += len(codes) - len(rows)
-        by_name = rows[np.argsort(codes[rows], kind="stable")]
-        edges = np.flatnonzero(np.diff(codes[by_name])) + 1
-        for members in np.split(by_name, edges):
-            if len(members):
-                name = encoded.dictionary[int(codes[members[0]])].as_py()
-                unit = "" if units is None else str(units[int(members[0])].as_py() or "").strip()
+        """Adds a value column to the batch: as one sensor, or split by the sensors of its rows."""
+        if self._sensors and sensor_of is not None:
+            rows = np.arange(len(values)) if present is None else np.flatnonzero(present)
+            for code, members in self._sensors.split(sensor_of, rows):
+                name, unit = self._sensors.labels[code], self._sensors.unit(code)
                 batch.series.append(Series(name, unit, micros[members], values[members]))
+            return
+        if present is not None:
+            micros, values = micros[present], values[present]
+        if len(values):
+            column = self._layout.columns[index]
+            batch.series.append(Series(column.name, column.unit, micros, values))
 
     # line by line
 
     def _read_by_line(self, data: bytes, block: Block) -> Batch:
         batch = Batch(block.lines)
-        kept, numbers = self._sort_lines(data, block.first_line, batch)
+        kept, numbers = self._rows.sort(data, block.first_line, batch)
         if not kept:
             return batch
-        types = {name: pa.string() for name in self._wanted}
-        table = self._arrow_read(b"\n".join(kept) + b"\n", types, [])
+        table = self._arrow_read(b"\n".join(kept) + b"\n", self._careful_types, [])
         if table.num_rows != len(kept):
             # Never seen; rather an import that stops than one that puts values under other lines' numbers.
             raise FormatError(
@@ -214,137 +178,77 @@ class DelimitedReader:
                 f"the {len(kept):,} rows after line {block.first_line} came out as {table.num_rows:,}",
                 "Please report this file; nothing of it was kept.",
             )
-        columns = {int(name): table.column(name) for name in self._wanted}
-        stamps = self._parse_times([columns[index] for index in self._time_columns])
+        columns = {int(name): one_chunk(table.column(name)) for name in table.column_names}
+        stamps = self._parse_times(columns)
         good = stamps.valid.copy()
-        self._reject_bad_times(batch, columns, stamps.valid, numbers)
-        if self._sensor_column is not None:
-            self._reject_nameless(batch, columns[self._sensor_column], good, numbers)
+        for row in np.flatnonzero(~good):
+            reason = self._rows.why_header(kept[row], int(numbers[row])) or self._why_no_time(columns, int(row))
+            self._reject(batch, columns, int(row), int(numbers[row]), reason)
+        sensor_of = None
+        if self._sensors:
+            sensor_of, faults = self._sensors.identify(columns, good, numbers)
+            batch.issues += faults
+            good &= sensor_of >= 0
         rows = np.flatnonzero(good)
+        if sensor_of is not None:
+            sensor_of = sensor_of[rows]
+        micros, exists = self._to_utc(
+            times.Times(stamps.microseconds[rows], stamps.valid[rows], stamps.absolute[rows]), sensor_of
+        )
+        for row in rows[~exists]:
+            reason = f"does not exist in {self._layout.timezone}: the clocks go forward over it"
+            self._reject(batch, columns, int(row), int(numbers[row]), reason)
+        rows, micros = rows[exists], micros[exists]
+        if sensor_of is not None:
+            sensor_of = sensor_of[exists]
         batch.read = len(rows)
-        micros, line_numbers = stamps.microseconds[rows], numbers[rows]
+        taken = pa.array(rows)
         for index in self._value_columns:
-            texts = _one_chunk(columns[index]).take(pa.array(rows))
-            values, present = self._numbers(batch, index, texts, line_numbers)
-            if self._sensor_column is None:
-                column = self._layout.columns[index]
-                if present.any():
-                    batch.series.append(Series(column.name, column.unit, micros[present], values[present]))
-            else:
-                batch_missing = batch.missing
-                names = pa.chunked_array([_one_chunk(columns[self._sensor_column]).take(pa.array(rows))])
-                units = None
-                if self._unit_column is not None:
-                    units = pa.chunked_array([_one_chunk(columns[self._unit_column]).take(pa.array(rows))])
-                self._add_narrow(batch, micros, names, units, values, present)
-                batch.missing = batch_missing  # counted cell by cell above, apart from those that are no numbers
+            texts = columns[index].take(taken)
+            values, present, missing = to_numbers(texts, self._layout.decimal, self._marks)
+            batch.missing += int(missing.sum())
+            self._list_what_is_no_number(batch, index, texts, numbers[rows], ~present & ~missing)
+            self._add(batch, index, micros, values, present, sensor_of)
+        for index in self._text_columns:
+            self._list_numbers_in_text(batch, index, columns[index].take(taken), numbers[rows])
+        if self._sensors:
+            self._sensors.remember()
         batch.issues.sort(key=lambda issue: issue.line)
         return batch
 
-    def _sort_lines(self, data: bytes, first_line: int, batch: Batch) -> tuple[list[bytes], Int64s]:
-        """The lines that have the right number of cells, and their numbers; counts the blank, rejects the rest."""
-        lines = data.split(b"\n")
-        if lines[-1] == b"":
-            lines.pop()
-        delimiter = self._layout.delimiter.encode()
-        emptiness = b" \t\r" + delimiter
-        kept: list[bytes] = []
-        numbers: list[int] = []
-        for number, raw in enumerate(lines, start=first_line):
-            line = raw.rstrip(b"\r")
-            if not line.strip(emptiness):
-                batch.blank += 1
-                continue
-            regular = b'"' not in line and b"\r" not in line and line.count(delimiter) + 1 == self._width
-            if not regular:
-                row, reason = self._cells(line)
-                if reason:
-                    text = line.decode("utf-8", "replace")[:MAX_SHOWN]
-                    batch.issues.append(Issue(number, "", text, reason))
-                    continue
-                line = row
-            kept.append(line if _is_utf8(line) else line.decode("utf-8", "replace").encode())
-            numbers.append(number)
-        return kept, np.array(numbers, np.int64)
-
-    def _cells(self, line: bytes) -> tuple[bytes, str]:
-        """The line with exactly the layout's cells, or why that cannot be."""
-        if line.count(b'"') % 2:
-            return line, "a quotation mark is opened and not closed on this line"
-        text = line.decode("utf-8", "replace").replace("\r", " ")
-        try:
-            cells = next(csv.reader([text], delimiter=self._layout.delimiter, strict=True))
-        except csv.Error as error:
-            return line, f"cannot be split into cells: {error}"
-        while len(cells) > self._width and not cells[-1].strip():
-            cells.pop()
-        if len(cells) != self._width:
-            return line, f"has {len(cells)} cells; expected {self._width}"
-        out = io.StringIO()
-        csv.writer(out, delimiter=self._layout.delimiter, lineterminator="").writerow(cells)
-        return out.getvalue().encode(), ""
-
-    def _reject_bad_times(
-        self, batch: Batch, columns: dict[int, pa.ChunkedArray], valid: Bools, numbers: Int64s
-    ) -> None:
+    def _reject(self, batch: Batch, columns: dict[int, pa.Array], row: int, line: int, reason: str) -> None:
         name = " + ".join(self._layout.columns[index].name for index in self._time_columns)
-        for row in np.flatnonzero(~valid):
-            text = " ".join(columns[index][int(row)].as_py() for index in self._time_columns).strip()
-            batch.issues.append(Issue(int(numbers[row]), name, text[:MAX_SHOWN], self._why_no_time(text)))
+        batch.issues.append(Issue(line, name, shown(self._time_text(columns, row)), reason))
 
-    def _why_no_time(self, text: str) -> str:
-        if not text:
+    def _time_text(self, columns: dict[int, pa.Array], row: int) -> str:
+        return " ".join(columns[index][row].as_py().strip() for index in self._time_columns).strip()
+
+    def _why_no_time(self, columns: dict[int, pa.Array], row: int) -> str:
+        if not self._time_text(columns, row):
             return "has no time"
-        stamp = times.parse(pa.array([text]), self._layout.date_order)
-        if stamp.valid[0]:
-            return f"does not exist in {self._layout.timezone}: the clocks go forward over it"
         wanted = {"ymd": "year, month, day", "dmy": "day, month, year", "mdy": "month, day, year"}
         example = f', such as "{self._layout.time_example}"' if self._layout.time_example else ""
         return f"is not a time; expected {wanted[self._layout.date_order]}{example}"
 
-    def _reject_nameless(self, batch: Batch, names: pa.ChunkedArray, good: Bools, numbers: Int64s) -> None:
-        column = self._layout.columns[self._sensor_column or 0].name
-        lengths = pc.utf8_length(pc.utf8_trim_whitespace(_one_chunk(names))).to_numpy()
-        for row in np.flatnonzero(good & ((lengths == 0) | (lengths > MAX_SHOWN))):
-            reason = "names no sensor" if lengths[row] == 0 else f"is longer than {MAX_SHOWN} characters"
-            batch.issues.append(Issue(int(numbers[row]), column, names[int(row)].as_py()[:MAX_SHOWN], reason))
-            good[row] = False
+    def _list_what_is_no_number(
+        self, batch: Batch, index: int, texts: pa.Array, numbers: Int64s, neither: Bools
+    ) -> None:
+        name = self._layout.columns[index].name
+        rows = np.flatnonzero(neither)
+        batch.not_numeric += len(rows)
+        for line, text in zip(numbers[rows].tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+            batch.issues.append(Issue(line, name, shown(text), "is not a number", rejected=False))
 
-    def _numbers(self, batch: Batch, index: int, texts: pa.Array, numbers: Int64s) -> tuple[Float64s, Bools]:
-        """The column's values and which rows have one; counts what is missing and lists what is no number."""
-        trimmed = pc.utf8_trim_whitespace(texts)
-        missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(self._missing)))
-        if self._layout.decimal != ".":
-            trimmed = pc.replace_substring(trimmed, self._layout.decimal, ".")
-        numeric = pc.and_not(pc.match_substring_regex(trimmed, NUMBER), missing)
-        plain = pc.replace_substring_regex(pc.if_else(numeric, trimmed, "0"), r"^\+", "")
-        values = pc.cast(plain, pa.float64()).to_numpy(zero_copy_only=False)
-        present = numeric.to_numpy(zero_copy_only=False) & np.isfinite(values)
-        batch.missing += int(pc.sum(missing).as_py() or 0)
-        column = self._layout.columns[index]
-        for row in np.flatnonzero(~present & ~missing.to_numpy(zero_copy_only=False)):
-            batch.not_numeric += 1
-            text = str(texts[int(row)].as_py())
-            batch.issues.append(
-                Issue(int(numbers[row]), column.name, text[:MAX_SHOWN], "is not a number", rejected=False)
-            )
-        return values, present
-
-
-def _values(column: pa.ChunkedArray) -> tuple[Float64s, Bools | None]:
-    """Values and which of them are present (None: all). Raises _Odd where one is infinite, which is no reading."""
-    array = _one_chunk(column)
-    values = array.to_numpy(zero_copy_only=False)
-    finite = np.isfinite(values)
-    if finite.all():
-        return values, None
-    if int(np.isnan(values).sum()) != array.null_count or np.isinf(values).any():
-        raise _Odd
-    return values, finite
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    def _list_numbers_in_text(self, batch: Batch, index: int, texts: pa.Array, numbers: Int64s) -> None:
+        """One issue for the numbers of a column that held none where the layout was found: they are not kept."""
+        found = pc.match_substring_regex(texts, padded_number_pattern(self._layout.decimal))
+        rows = np.flatnonzero(found.to_numpy(zero_copy_only=False))
+        if len(rows):
+            more = f" (so are {len(rows) - 1:,} more up to line {int(numbers[rows[-1]]):,})" if len(rows) > 1 else ""
+            reason = f"is a number{more}, but the column held none in the first part of the file and is not kept"
+            text = shown(str(texts[int(rows[0])].as_py()))
+            column = self._layout.columns[index].name
+            batch.issues.append(Issue(int(numbers[rows[0]]), column, text, reason, rejected=False))
 
 
 def _quotes_close_on_each_line(data: bytes) -> bool:
@@ -360,14 +264,6 @@ def _empty_lines(data: bytes) -> int:
     lengths = np.diff(ends, prepend=-1) - 1
     lengths -= (lengths > 0) & (letters[ends - 1] == ord("\r"))
     return int((lengths == 0).sum())
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _to_utf8(data: bytes, encoding: str) -> bytes:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-Role = Literal["time", "value", "sensor", "unit", "text"]
+Role = Literal["time", "clock", "hour", "value", "sensor", "unit", "source", "text"]
 DateOrder = Literal["ymd", "dmy", "mdy"]
 
 # Cells that stand for "no value", compared without case and blanks (the design's reading rules).
@@ -14,7 +14,7 @@ class FormatError(ValueError):
     """The file cannot be read as readings. `code` is for programs, the message for people, `hint` says what to do."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message.replace("\0", "␀"))  # it may quote the file, and PostgreSQL stores no NUL
         self.code = code
         self.hint = hint
 
@@ -23,8 +23,10 @@ class FormatError(ValueError):
 class Column:
     """One column: its name as the header has it, what it is for, and its unit where the file says so.
 
-    time: (part of) the time. value: readings of the sensor with that name. sensor, unit: the sensor's name and unit
-    in narrow files. text: no number in it, not kept.
+    time: date and clock time, or the date alone. clock, hour: the clock time (13:00, 1300) or the hour (0 to 24)
+    that goes with the date. value: readings of the sensor with that name. In narrow files: sensor and unit name the
+    sensor and its unit; source names the source, of which there may be one in a file; all else is text. text: no
+    number in it where the layout was found, not kept; numbers further on are listed as issues.
     """
 
     name: str
@@ -36,7 +38,8 @@ class Column:
 class Layout:
     """How to read a delimited text file; line numbers count from 1.
 
-    wide: one value column per sensor. narrow: one reading a line, the sensor named in a column.
+    wide: one value column per sensor. narrow: one reading a line, the sensor named in a column. unit_in_name: in this
+    narrow file one name stands for several sensors, told apart by their units: "Offtake kWh", "Offtake m3".
     """
 
     shape: Literal["wide", "narrow"]
@@ -52,6 +55,17 @@ class Layout:
     timezone: str = "UTC"
     timezone_from: Literal["cells", "request", "file", "default"] = "default"
     missing: tuple[str, ...] = ()
+    unit_in_name: bool = False
+
+    @property
+    def time_columns(self) -> list[int]:
+        """The columns of the time: the date first, wherever it stands, and its clock after it."""
+        return [*self.of_role("time"), *self.of_role("clock"), *self.of_role("hour")]
+
+    @property
+    def hours_only(self) -> bool:
+        """Whether the column beside the date holds whole hours."""
+        return bool(self.of_role("hour"))
 
     def of_role(self, role: Role) -> list[int]:
         """The positions of the columns with that role."""

@@ -22,14 +22,24 @@ def count_lines(data: bytes) -> int:
     return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
 
 
+def line_too_long(line: int) -> FormatError:
+    """The refusal of a file with a line longer than MAX_LINE bytes."""
+    return FormatError(
+        "line_too_long",
+        f"line {line} is longer than {MAX_LINE:,} bytes",
+        "This does not look like a table of readings; is it a text file with one line per time?",
+    )
+
+
 class LineCutter:
     """Gathers bytes until a block is full and cuts it at the last line end.
 
-    Holds at most one block and one line; raises FormatError for a line longer than 1 MiB.
+    Holds at most one block and one line; raises FormatError for a line longer than 1 MiB. Where the blocks end depends
+    on the bytes alone, not on the pieces in which they come. `block_bytes` is at most 1 MiB.
     """
 
     def __init__(self, block_bytes: int, first_line: int = 1) -> None:
-        self._block_bytes = block_bytes
+        self._block_bytes = min(block_bytes, MAX_LINE)
         self._pieces: list[bytes] = []
         self._size = 0
         self._next_line = first_line
@@ -45,18 +55,14 @@ class LineCutter:
         while len(whole) - start >= self._block_bytes:
             end = whole.rfind(b"\n", start, start + self._block_bytes) + 1
             if end == 0:
-                end = whole.find(b"\n", start + self._block_bytes, start + self._block_bytes + MAX_LINE) + 1
-                if end == 0:
-                    break
+                end = whole.find(b"\n", start + self._block_bytes, start + MAX_LINE + 1) + 1
+            if end == 0:
+                if len(whole) - start > MAX_LINE:
+                    raise line_too_long(self._next_line)
+                break
             yield self._cut(whole[start:end])
             start = end
         rest = whole[start:]
-        if len(rest) > max(MAX_LINE, self._block_bytes) and b"\n" not in rest[:MAX_LINE]:
-            raise FormatError(
-                "line_too_long",
-                f"line {self._next_line} is longer than {MAX_LINE:,} bytes",
-                "This does not look like a table of readings; is it a text file with one line per time?",
-            )
         self._pieces = [rest]
         self._size = len(rest)
 

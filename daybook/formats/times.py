@@ -6,25 +6,26 @@ places of all its texts are turned into numbers together. Times come out as whol
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from datetime import timezone as fixed_zone
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from daybook.formats.layout import DateOrder, FormatError
+from daybook.formats.layout import DateOrder
+from daybook.formats.zones import DAY, SECOND, Localizer, zone
+
+__all__ = ["DAY", "SECOND", "Localizer", "Times", "has_clock", "looks_like_clock", "looks_like_time", "parse", "zone"]
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-SECOND = 1_000_000
-DAY = 86_400 * SECOND
-_FIRST, _LAST = -62_135_500_000 * SECOND, 253_402_200_000 * SECOND  # what datetime can hold, with a day to spare
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local clock times, before their zone is applied
+# Years outside of these come from damaged lines or from clocks that were never set (the oldest series of readings that
+# anybody keeps begin in the 17th century).
+FIRST_YEAR, LAST_YEAR = 1000, 9998
 
 _MONTH_NAMES = """jan january|feb february|mar march|apr april|may|jun june|jul july|aug august|sep sept september
 |oct october|nov november|dec december"""
@@ -43,8 +44,11 @@ _DATES = (
     r"(?P<day>0{1,2})[-/.\ ](?P<month_name>[A-Za-z]{3,9})\.?[-/.,\ ]\ ?(?P<year>0000|00)",
     r"(?P<month_name>[A-Za-z]{3,9})\.?\ (?P<day>0{1,2}),?\ (?P<year>0000)",
 )
-_SHAPES = tuple(
-    re.compile(rf"\s*{date}(?:(?:\s*T|\s+|:){_CLOCK})?\s*".replace(r"\ ", "[ ]"), re.VERBOSE) for date in _DATES
+# Twelve or fourteen digits on end: the year first, nothing between the parts.
+_DIGITS_ALONE = r"(?P<year>0000)(?P<month>00)(?P<day>00)(?P<hhmm>0000)(?P<ss>00)?(?P<half>)(?P<zone>)(?P<sign>)"
+_SHAPES = (
+    *(re.compile(rf"\s*{date}(?:(?:\s*T|\s+|:){_CLOCK})?\s*", re.VERBOSE) for date in _DATES),
+    re.compile(rf"\s*{_DIGITS_ALONE}\s*"),
 )
 _CLOCK_SHAPE = re.compile(rf"\s*{_CLOCK}\s*", re.VERBOSE)
 
@@ -70,7 +74,7 @@ def _understand(shape: str, order: DateOrder) -> _Shape | None:
             if match["mark"] == "." and order == "mdy":
                 order = "dmy"  # where dates have dots, the day comes first (CLDR: no locale writes month.day.year)
             if order == "ymd":  # two-digit years first: 19/08/07
-                if spans["year"][1] - spans["year"][0] == 4:
+                if spans["year"][1] - spans["year"][0] == 4 or spans["first"][1] - spans["first"][0] == 1:
                     return None
                 spans["year"], spans["month"], spans["day"] = spans["first"], spans["second_number"], spans["year"]
             elif order == "dmy":
@@ -82,12 +86,12 @@ def _understand(shape: str, order: DateOrder) -> _Shape | None:
             month = _MONTHS.get(match["month_name"].lower())
             if month is None:
                 return None
-        half, zone, sign = match["half"], match["zone"], match["sign"]
+        half, sign = match["half"], match["sign"]
         return _Shape(
             spans=spans,
             month=month,
-            afternoon=None if half is None else half in "Pp",
-            sign=None if zone is None else {"+": 1, "-": -1, None: 0}[sign],
+            afternoon=half in "Pp" if half else None,
+            sign={"+": 1, "-": -1, None: 0}[sign] if match["zone"] else None,
         )
     return None
 
@@ -110,6 +114,19 @@ def has_clock(text: str) -> bool:
     return found is not None and bool(found.spans.keys() & {"hour", "hhmm"})
 
 
+def join(columns: Sequence[pa.Array], hours_only: bool = False) -> pa.Array:
+    """One text per row from the date and its clock; clocks such as 930 get their zeros back, hours their minutes."""
+    if len(columns) == 1:
+        return columns[0]
+    clock = pc.utf8_trim_whitespace(columns[1])
+    short = pc.match_substring_regex(clock, "^[0-9]{1,2}$" if hours_only else "^[0-9]{1,3}$")
+    if hours_only:
+        clock = pc.if_else(short, pc.binary_join_element_wise(clock, "00", ":"), "not an hour")
+    elif pc.any(short).as_py():
+        clock = pc.if_else(short, pc.utf8_lpad(clock, 4, "0"), clock)
+    return pc.binary_join_element_wise(pc.utf8_trim_whitespace(columns[0]), clock, " ")
+
+
 @dataclass(frozen=True)
 class Times:
     """A parsed column: microseconds, which of them could be read, and which stated their own offset."""
@@ -123,7 +140,8 @@ def parse(texts: pa.Array, order: DateOrder) -> Times:
     """Reads every text of the column; a missing text (null) is not valid.
 
     Times without an offset come out as their local clock shows them: `Localizer` turns those into UTC. 24:00 is the
-    next midnight; digits after the microsecond are cut off.
+    next midnight; digits after the microsecond are cut off; two-digit years are 1969 to 2068 (as POSIX strptime %y).
+    Leap seconds, and years before 1000 or after 9998, are not valid.
     """
     count = len(texts)
     result = Times(np.zeros(count, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.bool_))
@@ -133,7 +151,7 @@ def parse(texts: pa.Array, order: DateOrder) -> Times:
     data_buffer = texts.buffers()[2]
     data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
     lengths = np.diff(offsets)
-    for length in np.unique(lengths):
+    for length in lengths[:1] if (lengths == lengths[0]).all() else np.unique(lengths):
         if not 0 < length <= 64:
             continue
         rows = np.flatnonzero(lengths == length)
@@ -155,7 +173,7 @@ def _parse_same_length(letters: npt.NDArray[np.uint8], rows: Int64s, order: Date
         kinds, inverse = np.unique(whole, return_inverse=True)
         groups = [
             (np.frombuffer(kind.tobytes(), np.uint8), np.flatnonzero(inverse == number))  # type: ignore[misc]
-            for number, kind in enumerate(kinds[:1000])
+            for number, kind in enumerate(kinds)
         ]
     for shape_letters, members in groups:
         shape = _understand(shape_letters.tobytes().decode("latin-1"), order)
@@ -192,7 +210,15 @@ def _compute(letters: npt.NDArray[np.uint8], shape: _Shape) -> tuple[Int64s, Boo
         start, end = shape.spans["fraction"]
         digits = end - start
         fraction = part("fraction") * 10**6 // 10**digits
-    valid = (year >= 1) & (year < 9999) & (month >= 1) & (month <= 12) & (day >= 1) & (minute < 60) & (second < 60)
+    valid = (
+        (year >= FIRST_YEAR)
+        & (year <= LAST_YEAR)
+        & (month >= 1)
+        & (month <= 12)
+        & (day >= 1)
+        & (minute < 60)
+        & (second < 60)
+    )
     if shape.afternoon is not None:
         valid &= (hour >= 1) & (hour <= 12)
         hour = hour % 12 + (12 if shape.afternoon else 0)
@@ -208,89 +234,3 @@ def _compute(letters: npt.NDArray[np.uint8], shape: _Shape) -> tuple[Int64s, Boo
         valid &= (zone_hour < 24) & (zone_minute < 60)
         micros = micros - shape.sign * (zone_hour * 60 + zone_minute) * 60 * SECOND
     return micros, valid
-
-
-def zone(name: str) -> tzinfo:
-    """The zone of a name such as Europe/Dublin, UTC, +01:00 or GMT+1 (which is one hour ahead of UTC, as people write
-    it); raises FormatError for any other."""
-    text = name.strip()
-    if re.fullmatch(r"(?i)utc|gmt|z", text):
-        return UTC
-    match = re.fullmatch(r"(?i)(?:utc|gmt)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", text)
-    if match:
-        minutes = int(match[2]) * 60 + int(match[3] or 0)
-        if minutes <= 15 * 60:
-            return fixed_zone((1 if match[1] == "+" else -1) * timedelta(minutes=minutes))
-    elif re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", text):
-        try:
-            return ZoneInfo(text)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            pass
-    raise FormatError(
-        "unknown_timezone",
-        f'"{name[:60]}" is not a time zone that Daybook knows',
-        "Write a name such as Europe/Dublin or UTC, or an offset such as +01:00.",
-    )
-
-
-class Localizer:
-    """Turns the clock times of one zone into UTC, in the order in which a file has them.
-
-    Where clocks go back, an hour comes twice: the first pass is read as the time before the change, and from the row
-    at which the clock jumps back, as the time after it. Where clocks go forward, an hour does not exist: such times
-    are not valid, because a logger that writes them does not follow that zone.
-    """
-
-    def __init__(self, name: str, repeats_mean_later: bool = True) -> None:
-        self._zone = zone(name)
-        self._fixed = None if isinstance(self._zone, ZoneInfo) else self._zone.utcoffset(None)
-        self._repeats_mean_later = repeats_mean_later
-        self._offsets: dict[int, int | None] = {}  # by local day; None where the offset changes within the day
-        self._previous: int | None = None
-        self._second_pass = False
-
-    def __call__(self, local: Int64s) -> tuple[Int64s, Bools]:
-        """UTC microseconds, and which of them exist."""
-        if self._fixed is not None:
-            return local - self._fixed // timedelta(microseconds=1), np.ones(len(local), np.bool_)
-        days, inverse = np.unique(local // DAY, return_inverse=True)
-        known = [self._offset_of_day(int(day)) for day in days]
-        offsets = np.array([0 if offset is None else offset for offset in known], np.int64)[inverse]
-        valid = np.ones(len(local), np.bool_)
-        changing = np.array([offset is None for offset in known])[inverse]
-        if changing.any():
-            falling = len(local) > 1 and bool(np.median(np.diff(local[:1000])) < 0)
-            for row in np.flatnonzero(changing):
-                found = self._offset_on_changing_day(int(local[row]), falling)
-                valid[row] = found is not None
-                offsets[row] = found or 0
-        return local - offsets, valid
-
-    def _utc_offset(self, local: int, fold: int) -> int:
-        clock = (_EPOCH + timedelta(microseconds=local)).replace(tzinfo=self._zone, fold=fold)
-        offset = clock.utcoffset()
-        return 0 if offset is None else offset // timedelta(microseconds=1)
-
-    def _offset_of_day(self, day: int) -> int | None:
-        if day not in self._offsets:
-            # Both edges, so that a change at midnight counts as one within the day.
-            edges = (min(max((day + step) * DAY, _FIRST), _LAST) for step in (0, 1))
-            around = {self._utc_offset(edge, fold) for edge in edges for fold in (0, 1)}
-            self._offsets[day] = around.pop() if len(around) == 1 else None
-        return self._offsets[day]
-
-    def _offset_on_changing_day(self, local: int, falling: bool) -> int | None:
-        before, after = self._utc_offset(local, 0), self._utc_offset(local, 1)
-        if before == after:
-            self._previous, self._second_pass = None, False
-            return before
-        if before < after:  # the clock jumps over this time
-            return None
-        if self._previous is None:
-            self._second_pass = falling  # newest first: the later pass comes first
-        else:
-            step = self._previous - local if falling else local - self._previous
-            if step < 0 or (step == 0 and self._repeats_mean_later):
-                self._second_pass = not falling
-        self._previous = local
-        return after if self._second_pass else before
