@@ -7,13 +7,16 @@ from whitenoise import WhiteNoise
 from blueprints import register_blueprints
 from daybook import sql
 from daybook.cli import register_commands
-from daybook.config import ROOT, Settings, read_settings
+from daybook.config import ROOT, ConfigError, Settings, read_settings
 from daybook.extensions import csrf, db, login_manager, migrate
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The whole of Daybook for these settings (the environment's when none are given)."""
-    settings = settings or read_settings()
+    try:
+        settings = settings or read_settings()
+    except ConfigError as error:
+        raise SystemExit(f"Daybook cannot start: {error}.") from None
     app = Flask("daybook", root_path=str(ROOT), instance_path=str(settings.instance_path))
     app.config.update(
         DAYBOOK=settings,

@@ -3,6 +3,8 @@
 import os
 import threading
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from daybook import removal
 from daybook.extensions import db
 
@@ -22,8 +24,11 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
     app = worker.wsgi
     with app.app_context():
         engine, settings = db.engine, app.config["DAYBOOK"]
-    for upload_id in removal.recover(engine, settings, patience=3.0):
-        worker.log.warning("upload %s was interrupted; what it had stored has been removed", upload_id)
+    try:
+        for upload_id in removal.recover(engine, settings, patience=3.0):
+            worker.log.warning("upload %s was interrupted; what it had stored has been removed", upload_id)
+    except SQLAlchemyError as error:
+        worker.log.error("The database cannot be used yet: %s. It is tried again.", error)
     stop = threading.Event()
     threading.Thread(
         target=removal.keep_recovering, args=(engine, settings, stop.wait), name="recovery", daemon=True

@@ -144,7 +144,10 @@ def on_timescaledb(files: Files, readings: int, repeat: int) -> dict[str, list[f
 
 
 def _sums(database: Psql) -> str:
-    return database.run("SELECT sensor_id, count(*), round(sum(value)::numeric, 2) FROM reading GROUP BY 1 ORDER BY 1")
+    # In whole thousandths: the sum of doubles depends on their order.
+    return database.run(
+        "SELECT sensor_id, count(*), sum(round(value * 1000)::bigint) FROM reading GROUP BY 1 ORDER BY 1"
+    )
 
 
 def on_sqlite(files: Files, readings: int, repeat: int) -> dict[str, list[float]]:
@@ -185,7 +188,7 @@ def on_sqlite(files: Files, readings: int, repeat: int) -> dict[str, list[float]
             },
             repeat,
         )
-        sums = "SELECT sensor_id, count(*), round(sum(value), 2) FROM reading GROUP BY 1 ORDER BY 1"
+        sums = "SELECT sensor_id, count(*), sum(CAST(round(value * 1000) AS int)) FROM reading GROUP BY 1 ORDER BY 1"
         check_same(*(run(sqlite3, path, sums) for path in (own, peer)))
     return seconds
 

@@ -24,7 +24,7 @@ TITLES = {
     413: "That is too much",
     429: "That was too often",
     500: "Something went wrong",
-    503: "The database is away",
+    503: "Not right now",
 }
 MESSAGES = {
     400: "The request could not be understood. Go back, check what you entered and try again.",
@@ -54,8 +54,11 @@ PAGE_TOO_OLD = "This page was open too long, or this browser keeps no cookies. L
 class ApiError(Exception):
     """Raise it anywhere in a request to answer with this status, code and message; the hint says how to mend it."""
 
-    def __init__(self, status: int, code: str, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, hint: str | None = None, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
+        self.retry_after = retry_after  # seconds
         self.status = status
         self.code = code
         self.message = message
@@ -96,7 +99,10 @@ def answer(status: int, code: str, message: str, hint: str | None = None) -> Res
 
 
 def answer_api_error(error: ApiError) -> ResponseReturnValue:
-    return answer(error.status, error.code, error.message, error.hint)
+    response = answer(error.status, error.code, error.message, error.hint)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def answer_csrf_error(error: CSRFError) -> ResponseReturnValue:

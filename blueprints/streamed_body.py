@@ -11,8 +11,8 @@ from socket import SHUT_RD, socket
 
 from flask import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
-from werkzeug.exceptions import ServiceUnavailable
 
+from blueprints.errors import ApiError
 from daybook.imports import CutOff
 
 _READ = 8 * 1024
@@ -28,15 +28,19 @@ _SLOTS = threading.BoundedSemaphore(8)  # uploads at once in one process, so tha
 def upload_slot() -> Iterator[None]:
     """A place among the uploads that this process takes at once; 503 when all are taken."""
     if not _SLOTS.acquire(timeout=5):
-        raise ServiceUnavailable("Too many uploads are running right now. Try again in a minute.", retry_after=60)
+        message = "Too many files are being uploaded right now. Try again in a minute."
+        raise ApiError(503, "too_many_uploads", message, retry_after=60)
     try:
         yield
     finally:
         _SLOTS.release()
 
 
-class BadForm(ValueError):
+class BadForm(CutOff):
     """The multipart form is not what it says it is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="bad_form")
 
 
 class _Watchdog:

@@ -101,14 +101,12 @@ def content(upload_id: int) -> ResponseReturnValue:
     report = found_report(upload_id)
     if report.upload.status != "waiting" or report.upload.account_id != current_user.id:
         abort(409, f"Upload {upload_id} is {report.upload.status}; it does not wait for bytes of yours.")
+    settings, size = current_app.config["DAYBOOK"], request.content_length
     with upload_slot():
-        imports.import_stream(
-            db.engine,
-            current_app.config["DAYBOOK"],
-            body_pieces(request),
-            upload_id=upload_id,
-            bytes_total=request.content_length,
-        )
+        try:
+            imports.import_stream(db.engine, settings, body_pieces(request), upload_id=upload_id, bytes_total=size)
+        except ImportRefused as error:
+            abort(409, f"{error}.".capitalize())
     return card(upload_id)
 
 

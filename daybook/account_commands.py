@@ -4,9 +4,9 @@ import sys
 
 import click
 from flask import Flask, current_app
-from flask.cli import with_appcontext
 
 from daybook import accounts
+from daybook.command_line import with_database
 from daybook.config import Settings
 from daybook.models import ROLES
 
@@ -21,7 +21,7 @@ def register(app: Flask) -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What the account may do.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
-@with_appcontext
+@with_database
 def create_account(name: str, role: str, password_stdin: bool) -> None:
     """Makes the account NAME; asks for its password twice."""
     if password_stdin:
@@ -38,7 +38,7 @@ def create_account(name: str, role: str, password_stdin: bool) -> None:
 @click.command("create-token")
 @click.argument("name")
 @click.option("--label", required=True, help="What uses the token, for the list on the page /account.")
-@with_appcontext
+@with_database
 def create_token(name: str, label: str) -> None:
     """Makes an API token for the account NAME, and prints nothing but the token."""
     account = accounts.find_account(name)
@@ -53,7 +53,7 @@ def create_token(name: str, label: str) -> None:
 
 
 @click.command("setup-link")
-@with_appcontext
+@with_database
 def setup_link() -> None:
     """Prints the link that makes the first admin; prints nothing once there is an account."""
     if not accounts.no_account_yet():

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import sqlalchemy as sa
 from flask import Flask, current_app
-from flask.cli import with_appcontext
 
 from daybook import imports, removal, sql
+from daybook.command_line import with_database
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.imports import ImportRefused, Options, Sender
@@ -29,7 +29,7 @@ _PIECE = 256 * 1024
 @click.option("--date-order", type=click.Choice(["dmy", "mdy", "ymd"]), help="What 09/01/2016 means.")
 @click.option("--on-bad-row", type=click.Choice(["skip", "fail"]), default="skip", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole account as JSON.")
-@with_appcontext
+@with_database
 def import_file(
     file: Path, source: str, file_type: str, timezone: str, date_order: str | None, on_bad_row: str, as_json: bool
 ) -> None:
@@ -55,9 +55,10 @@ def import_file(
         raise click.ClickException(f"upload {row.id} {row.status}: {row.error}")
     if as_json:
         return
+    sensors = "1 sensor" if len(report.sensors) == 1 else f"{len(report.sensors)} sensors"
     click.echo(
-        f"Upload {row.id} into {report.source}: {row.readings_added:,} readings of {len(report.sensors)} sensors "
-        f"added, {row.readings_duplicate:,} were there already."
+        f"Upload {row.id} into {report.source}: {row.readings_added:,} readings of {sensors} added, "
+        f"{row.readings_duplicate:,} were there already."
     )
     click.echo(
         f"{row.lines_total:,} lines = {row.lines_preamble:,} above the data + {row.lines_blank:,} blank + "
@@ -76,7 +77,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
 
 
 @click.command("recover")
-@with_appcontext
+@with_database
 def recover() -> None:
     """Remove what interrupted imports left; safe at any time."""
     recovered = removal.recover(db.engine, current_app.config["DAYBOOK"], patience=5.0)
@@ -84,7 +85,7 @@ def recover() -> None:
 
 
 @click.command("worker")
-@with_appcontext
+@with_database
 def worker() -> None:
     """Look after the book in the background until told to stop (Ctrl-C)."""
     stop = threading.Event()
@@ -97,7 +98,7 @@ def worker() -> None:
 
 
 @click.command("check")
-@with_appcontext
+@with_database
 def check() -> None:
     """Count the book through: uploads left over, and sensors whose number of readings is not what is stored."""
     wrong = 0

@@ -185,6 +185,16 @@ def open_file(settings: Settings, options: Options) -> FileReader:
     )
 
 
+def check_size(size: int, settings: Settings) -> None:
+    """Raises CutOff when that is more bytes than this server takes of one file."""
+    if size > settings.upload_max_bytes:
+        raise CutOff(
+            f"the file is larger than {settings.upload_max_bytes:,} bytes, the most that this server takes; split it, "
+            "or raise UPLOAD_MAX_BYTES",
+            code="too_large",
+        )
+
+
 def default_source(filename: str) -> str:
     """The name of the source when the sender gives none: the file's name without its extensions."""
     name = filename.removesuffix(".gz")
@@ -309,12 +319,7 @@ class _Import:
 
     def _count_bytes(self, piece: bytes) -> None:
         self._bytes_done += len(piece)
-        if self._bytes_done > self._settings.upload_max_bytes:
-            raise CutOff(
-                f"the file is larger than {self._settings.upload_max_bytes:,} bytes, the most that this server takes; "
-                "split it, or raise UPLOAD_MAX_BYTES",
-                code="too_large",
-            )
+        check_size(self._bytes_done, self._settings)
 
     # from batches to the store
 

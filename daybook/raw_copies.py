@@ -27,6 +27,8 @@ class RawCopy:
         if self._stream is None:
             packed = data.startswith(GZIP_MAGIC)
             self._path = self._base.with_suffix(".gz" if packed else ".zst")
+            # A new book in an old folder begins its numbers again: what lies there under this one is not this file.
+            self._base.with_suffix(".zst" if packed else ".gz").unlink(missing_ok=True)
             self._file = self._path.open("wb")
             self._stream = self._file if packed else pa.CompressedOutputStream(pa.PythonFile(self._file, "w"), "zstd")
         self._hash.update(data)

@@ -168,7 +168,9 @@ def _clear(engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int,
             connection.execute(
                 sa.update(Upload)
                 .where(Upload.id == upload_id)
-                .values(status="removing", error_code="interrupted", error=message)
+                .values(
+                    status="removing", error_code="interrupted", error=message, readings_added=0, readings_duplicate=0
+                )
             )
     remove_readings(engine, locks, upload_id)
     if status != "removing":

@@ -171,7 +171,9 @@ class Locks:
     def close(self) -> None:
         """Gives every lock back."""
         self._held.clear()
-        for descriptor in self._files.values():
+        for (kind, number), descriptor in self._files.items():
+            if kind == "upload":  # nobody asks for it again: whoever takes it anew finds the upload ended
+                (self._folder / f"{kind}-{number}").unlink(missing_ok=True)
             os.close(descriptor)
         self._files.clear()
         if self._connection is not None:

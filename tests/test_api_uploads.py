@@ -184,7 +184,7 @@ def test_what_is_no_table_of_readings_is_refused_clearly(
         ({"date_order": "dym"}, 400, "bad_date_order"),
         ({"on_bad_row": "stop"}, 400, "bad_on_bad_row"),
         ({"source": "x" * 201}, 400, "bad_source"),
-        ({"sorce": "m"}, 400, "unknown_parameter"),
+        ({"sorce": "m"}, 400, "bad_parameter"),
         ({"file_type": "None such"}, 404, "unknown_file_type"),
     ],
 )
@@ -238,7 +238,7 @@ def test_uploads_are_listed_newest_first_by_pages(client: FlaskClient, headers: 
 
 def test_an_unknown_upload_is_404(client: FlaskClient, headers: dict[str, str]) -> None:
     for path in ("/api/v1/uploads/99", "/api/v1/uploads/99/raw"):
-        assert client.get(path, headers=headers).get_json()["error"]["code"] in ("unknown_upload", "no_raw_copy")
+        assert client.get(path, headers=headers).get_json()["error"]["code"] in ("not_found", "no_raw_copy")
 
 
 def test_a_viewers_token_cannot_upload(
@@ -255,7 +255,7 @@ def test_flask_import_prints_the_account(runner: FlaskCliRunner, tmp_path: Path)
     file.write_bytes(CSV)
     result = runner.invoke(args=["import", str(file), "--source", "Mast 1"])
     assert result.exit_code == 0
-    assert "1 readings of 1 sensors added" in result.output
+    assert "1 readings of 1 sensor added" in result.output
     assert "7 lines = 1 above the data + 1 blank + 3 read + 2 rejected" in result.output
     assert 'line 6, column "Time": "late" is not a time' in result.output
     assert runner.invoke(args=["check"]).output == "All is well.\n"

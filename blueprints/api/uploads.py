@@ -31,10 +31,9 @@ def create_upload() -> ResponseReturnValue:
     with upload_slot():
         try:
             filename, pieces, size = incoming_file()
-        except BadForm as error:
-            raise ApiError(
-                400, "bad_form", f"{error}.", "Send the raw file (curl -T), or a form with `file`."
-            ) from None
+        except imports.CutOff as error:
+            hint = "Send the raw file (curl -T), or a form with the file in its part `file`."
+            raise ApiError(STATUS_OF_ERROR.get(error.code, 400), error.code, str(error), hint) from None
         settings = current_app.config["DAYBOOK"]
         if request.args.get("dry_run", "0") not in ("", "0"):
             try:
@@ -57,7 +56,9 @@ def list_uploads() -> ResponseReturnValue:
     try:
         before = int(request.args["next"]) if request.args.get("next") else None
     except ValueError:
-        raise ApiError(400, "bad_next", f'next is "{request.args["next"]}"; use the one of the page before') from None
+        raise ApiError(
+            400, "bad_parameter", f'next is "{request.args["next"]}"; use the one of the page before'
+        ) from None
     rows, following = read_reports(db.engine, before, PAGE)
     uploads = [
         {
@@ -112,7 +113,7 @@ def read_options() -> Options:
     """The options in the query string; refuses what is unknown, so that a slip of the pen is not silently ignored."""
     for name in request.args:
         if name not in KNOWN:
-            raise ApiError(400, "unknown_parameter", f'There is no parameter "{name}".', f"Known: {', '.join(KNOWN)}.")
+            raise ApiError(400, "bad_parameter", f'There is no parameter "{name}".', f"Known: {', '.join(KNOWN)}.")
     given: dict[str, Any] = {name: request.args.get(name, "").strip() for name in ("source", "timezone", "date_order")}
     given["on_bad_row"] = request.args.get("on_bad_row", "skip")
     if request.args.get("file_type"):
@@ -148,5 +149,5 @@ def _to_the_end(form: FormStream) -> Iterator[bytes]:
 def found_report(upload_id: int) -> UploadReport:
     report = read_report(db.engine, upload_id)
     if report is None:
-        raise ApiError(404, "unknown_upload", f"There is no upload {upload_id}.")
+        raise ApiError(404, "not_found", f"There is no upload {upload_id}.")
     return report

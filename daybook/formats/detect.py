@@ -24,7 +24,9 @@ SAMPLE_BYTES = 1024 * 1024
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _LOOKED_AT = 1000  # lines in which the structure is looked for
 _PROBES = 25  # lines in which every column is tried as a time
-_MOST_TIMES = 0.6  # of the cells of a time column; headers may come again, and lines be damaged
+# The least share of times among the cells of a time column: headers may come again, and lines be damaged. Where most
+# rows are, the import says so; a table they still are.
+_MOST_TIMES, _SOME_TIMES = 0.6, 0.3
 _ABOVE = 6  # lines that may stand above the first row of a file of a few lines
 
 
@@ -161,16 +163,18 @@ def _is_row(row: list[str], time_column: int) -> bool:
 
 def _best_table(lines: list[str]) -> Table:
     """The table with the most rows among those that the delimiters make of the lines; raises FormatError without."""
-    for depth in (_LOOKED_AT, len(lines)):
-        tables = [table for table in (_find_table(lines[:depth], delimiter) for delimiter in DELIMITERS) if table]
+    tries = [(_LOOKED_AT, _MOST_TIMES), (_LOOKED_AT, _SOME_TIMES)]
+    if len(lines) > _LOOKED_AT:
+        tries.append((len(lines), _MOST_TIMES))
+    for depth, least in tries:
+        found = [_find_table(lines[:depth], delimiter, least) for delimiter in DELIMITERS]
+        tables = [table for table in found if table]
         if tables:
-            return max(tables, key=lambda found: found.score)
-        if len(lines) <= depth:
-            break
+            return max(tables, key=lambda table: table.score)
     raise no_table(len(lines), _header_alone(lines[:_LOOKED_AT]))
 
 
-def _find_table(lines: list[str], delimiter: str) -> Table | None:
+def _find_table(lines: list[str], delimiter: str, least: float) -> Table | None:
     """The rows of the table that this delimiter makes of these lines, if it makes one."""
     rows = [_split(line, delimiter) if line.strip() else [] for line in lines]
     widths = Counter(len(row) for row in rows if len(row) > 1)
@@ -179,7 +183,7 @@ def _find_table(lines: list[str], delimiter: str) -> Table | None:
         candidates = [number for number, row in enumerate(rows) if len(row) == width]
         # The first, and some from all over: evenly spaced ones alone may all be headers that come again and again.
         probes = candidates[:_PROBES] + candidates[:: max(1, len(candidates) // _PROBES)]
-        columns = _time_columns(rows, probes, candidates, width)
+        columns = _time_columns(rows, probes, candidates, width, least)
         if not columns:
             continue
         at = columns[0]
@@ -204,7 +208,9 @@ def _first_row(rows: list[list[str]], row: int, width: int, time_column: int) ->
     return row
 
 
-def _time_columns(rows: list[list[str]], probes: list[int], candidates: list[int], width: int) -> list[int]:
+def _time_columns(
+    rows: list[list[str]], probes: list[int], candidates: list[int], width: int, least: float
+) -> list[int]:
     """The column that holds the time, or the date column and the clock column."""
 
     def share(column: int, test: Callable[[str], bool]) -> float:
@@ -217,14 +223,14 @@ def _time_columns(rows: list[list[str]], probes: list[int], candidates: list[int
     found = [
         column
         for column in range(width)
-        if any(_is_time(rows[number][column]) for number in probes) and share(column, _is_time) >= _MOST_TIMES
+        if any(_is_time(rows[number][column]) for number in probes) and share(column, _is_time) >= least
     ]
     for column in found:
-        if share(column, times.has_clock) >= _MOST_TIMES:
+        if share(column, times.has_clock) >= least:
             return [column]
     for column in found:
         for beside in (column + 1, column - 1):
-            if 0 <= beside < width and share(beside, times.looks_like_clock) >= _MOST_TIMES:
+            if 0 <= beside < width and share(beside, times.looks_like_clock) >= least:
                 colons = share(beside, lambda text: ":" in text) > 0
                 if colons or share(column, lambda text: text.strip().isdecimal()) == 1.0:
                     return [column, beside]

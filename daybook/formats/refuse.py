@@ -43,7 +43,7 @@ def refuse_what_is_no_text(sample: bytes) -> None:
     if nul >= 0:
         # A logger that lost its power leaves NUL bytes in some lines; binary data has them all over.
         lines = sample.split(b"\n")
-        if sum(b"\0" in line for line in lines) * 4 > len(lines):
+        if sum(b"\0" in line for line in lines) * 4 > len(lines) or sample.count(0) * 2 > len(sample):
             raise FormatError(
                 "not_text",
                 f"the file is binary, not text: byte {nul + 1:,} is NUL, and {sample.count(0) - 1:,} more are",

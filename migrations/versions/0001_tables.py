@@ -1,6 +1,6 @@
 """Every table, with reading as a hypertable where the database is TimescaleDB."""
 
-import logging
+import sys
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,6 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-log = logging.getLogger("alembic.runtime.migration")
 BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 LINE_COUNTS = ("total", "preamble", "blank", "read", "rejected")
 READING_COUNTS = ("added", "duplicate", "replaced")
@@ -189,12 +188,15 @@ def make_hypertable() -> None:
             "add timescaledb to shared_preload_libraries, restart the server and run this again. "
             "Nothing has been changed."
         )
-    if "timescaledb" not in str(connection.scalar(sa.text("SHOW shared_preload_libraries"))):
+    try:
+        op.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    except sa.exc.DBAPIError as error:
+        if "preload" not in str(error.orig):
+            raise
         raise SystemExit(
-            "TimescaleDB is installed on this server but not loaded. Add it to shared_preload_libraries in "
+            "TimescaleDB is installed on this server but not loaded. Add timescaledb to shared_preload_libraries in "
             "postgresql.conf, restart the server and run this again. Nothing has been changed."
-        )
-    op.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        ) from None
     interval = current_app.config["DAYBOOK"].chunk_interval
     # No default indexes: the primary key serves every query, and Alembic would want to drop an index it did not make.
     connection.execute(
@@ -205,7 +207,7 @@ def make_hypertable() -> None:
         {"interval": interval},
     )
     if connection.scalar(sa.text("SHOW timescaledb.license")) != "timescale":
-        log.info("This TimescaleDB is the Apache edition: reading stays uncompressed (no columnstore).")
+        print("This TimescaleDB is the Apache edition: readings stay uncompressed (no columnstore).", file=sys.stderr)
         return
     op.execute(
         "ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', "
