@@ -1,6 +1,8 @@
 """How gunicorn serves Daybook: a few processes, many threads, because an upload holds its thread while it streams."""
 
 import os
+import socket
+import struct
 import threading
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +19,16 @@ graceful_timeout = 20
 keepalive = 5
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - heartbeats, kept off slow disks
+
+
+def when_ready(server):  # type: ignore[no-untyped-def]
+    """Half a request must not hold a thread for ever: accepted sockets inherit this limit on each wait for bytes.
+
+    gunicorn waits without one for the rest of a head, and for the body of a form. Uploads have a stricter one of
+    their own (blueprints/streamed_body.py), which comes first: 30 seconds.
+    """
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 35, 0))
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from socket import SHUT_RD, socket
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from blueprints.errors import ApiError
@@ -99,7 +100,7 @@ def body_pieces(request: Request) -> Iterator[bytes]:
                         data = stream.read(wanted)
                 else:
                     data = stream.read(wanted)
-            except OSError as error:
+            except (OSError, ParseException) as error:  # the latter: chunks that do not say where they end
                 raise _cut_off(done, expected, watchdog) from error
             if not data:
                 break

@@ -454,8 +454,7 @@ class _Import:
         if self._queue is not None:
             self._queue.abort()
         with self._engine.begin() as connection:
-            nothing = {"readings_added": 0, "readings_duplicate": 0, "first_time": None, "last_time": None}
-            self._write_counts(connection, error_code=code, error=message, **nothing)
+            self._write_counts(connection, error_code=code, error=message, **removal.NOTHING_STORED)
         removal.remove_readings(self._engine, self._locks, self._upload_id)
 
     def _close_raw(self, keep: bool) -> None:

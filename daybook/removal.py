@@ -16,6 +16,8 @@ from daybook.source_lock import SourceBusy, give_up_after, lock_source
 
 log = logging.getLogger(__name__)
 
+# What an upload's row says of readings when none of them stayed.
+NOTHING_STORED = {"readings_added": 0, "readings_duplicate": 0, "first_time": None, "last_time": None}
 _NEVER_STARTED = timedelta(hours=1)
 _INTERRUPTED = "The server was stopped while this file was being imported. Nothing of it was kept; upload it again."
 _NEVER_CAME = "The file was announced, but its bytes never came. Upload it again."
@@ -168,9 +170,7 @@ def _clear(engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int,
             connection.execute(
                 sa.update(Upload)
                 .where(Upload.id == upload_id)
-                .values(
-                    status="removing", error_code="interrupted", error=message, readings_added=0, readings_duplicate=0
-                )
+                .values(status="removing", error_code="interrupted", error=message, **NOTHING_STORED)
             )
     remove_readings(engine, locks, upload_id)
     if status != "removing":

@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -158,7 +159,13 @@ class PostgresWriter:
         raise RuntimeError(f"a batch of {len(rows)} readings met other writers {_TRIES} times over")
 
     def close(self) -> None:
-        # The upload lock belongs to the session: a connection that goes back to the pool must not keep it.
+        # The upload lock belongs to the session. It is given back by name: a server process may outlive its closed
+        # connection by some milliseconds, and an undo that comes right after the import would find the lock taken.
+        with suppress(psycopg2.Error):
+            self._connection.rollback()
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock_all()")
+            self._connection.commit()
         self._pooled.invalidate()
 
     def _copy(self, data: memoryview, rows: Rows) -> Stored:
@@ -219,8 +226,12 @@ def _chunks(connection: Any) -> tuple[set[int], int]:
             "WHERE hypertable_name = 'reading'"
         )
         width = int(cursor.fetchone()[0]) * 1_000_000
-        cursor.execute("SELECT range_start FROM timescaledb_information.chunks WHERE hypertable_name = 'reading'")
-        starts = {sql.microseconds(row[0]) // width for row in cursor.fetchall()}
+        # As numbers: the chunk of the year 1 starts before it, where Python has no datetime.
+        cursor.execute(
+            "SELECT (extract(epoch FROM range_start) * 1000000)::bigint FROM timescaledb_information.chunks "
+            "WHERE hypertable_name = 'reading'"
+        )
+        starts = {row[0] // width for row in cursor.fetchall()}
     connection.commit()
     return starts, width
 
