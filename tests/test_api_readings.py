@@ -233,9 +233,7 @@ def test_sensors_are_paged_by_key(filled: Api) -> None:
 def test_csv_of_chosen_sensors_and_a_range(filled: Api) -> None:
     answer = filled("/readings?source=Mast&sensor=Wind&sensor=Temp&from=2024-06-01&to=2024-06-01T12:10:00Z&format=csv")
     assert answer.text == (
-        "source,sensor,time,value\n"
-        "Mast,Temp,2024-06-01T12:00:00Z,0.1\n"
-        "Mast,Wind,2024-06-01T12:00:00Z,7.25\n"
+        "source,sensor,time,value\nMast,Temp,2024-06-01T12:00:00Z,0.1\nMast,Wind,2024-06-01T12:00:00Z,7.25\n"
     )
 
 
