@@ -22,13 +22,15 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 
 def when_ready(server):  # type: ignore[no-untyped-def]
-    """Half a request must not hold a thread for ever: accepted sockets inherit this limit on each wait for bytes.
+    """Half a request, or an answer that nobody fetches, must not hold a thread for ever.
 
-    gunicorn waits without one for the rest of a head, and for the body of a form. Uploads have a stricter one of
-    their own (blueprints/streamed_body.py), which comes first: 30 seconds.
+    gunicorn's threads wait without a limit for the rest of a head or form, and for room to send. On Linux the
+    connections that a socket accepts inherit these limits, in seconds, on each wait. Files that stream in have a
+    limit of their own (blueprints/streamed_body.py).
     """
     for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 35, 0))
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 10, 0))
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 30, 0))
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

@@ -14,8 +14,8 @@ from daybook.models import Account, utc_now
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
-# How long a new token lasts, in days; the first choice is for good.
-LIFETIMES = {"": "until it is revoked", "30": "30 days", "90": "90 days", "365": "1 year"}
+# When a new token ends, in days; the first choice is for good.
+LIFETIMES = {"": "when it is revoked", "30": "after 30 days", "90": "after 90 days", "365": "after 1 year"}
 
 
 @bp.get("")
@@ -28,11 +28,10 @@ def index() -> ResponseReturnValue:
 def change_password() -> ResponseReturnValue:
     """Replaces one's own password; every other browser that is logged in has to log in again."""
     form = request.form
-    if form.get("new_password") != form.get("repeated"):
-        return account_page(complaints={"repeated": ["The two passwords are not the same; type them again."]}), 422
     account = db.session.get_one(Account, current_user.id)
+    old, new, repeated = (form.get(name, "") for name in ("old_password", "new_password", "repeated"))
     try:
-        accounts.change_password(account, form.get("old_password", ""), form.get("new_password", ""))
+        accounts.change_password(account, old, new, repeated)
     except accounts.AccountError as error:
         return account_page(complaints=error.complaints), 422
     sign_in(account)

@@ -50,8 +50,7 @@ def setup() -> ResponseReturnValue:
         complaints["repeated"] = ["The two passwords are not the same; type them again."]
     try:
         if not complaints:
-            locks_folder = current_app.config["DAYBOOK"].instance_path / "locks"
-            account = accounts.create_first_admin(form.get("username", ""), form.get("password", ""), locks_folder)
+            account = accounts.create_first_admin(form.get("username", ""), form.get("password", ""))
             sign_in(account)
             return redirect(url_for("home.index"))
     except accounts.AlreadySetUp:

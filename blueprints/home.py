@@ -2,8 +2,9 @@
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
-from daybook import counters
+from daybook import accounts, counters
 
 bp = Blueprint("home", __name__)
 
@@ -12,7 +13,8 @@ GREETINGS = "greetings"
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    return render_template("home/index.html", greetings=counters.value_of(GREETINGS))
+    nobody = not current_user.is_authenticated and accounts.no_account_yet()
+    return render_template("home/index.html", greetings=counters.value_of(GREETINGS), nobody=nobody)
 
 
 @bp.post("/greet")

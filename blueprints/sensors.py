@@ -8,17 +8,18 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from blueprints.template_filters import sentence_case
 from daybook import charts, exports
 from daybook.exports import Export
 from daybook.extensions import db
 from daybook.readings import NotFound, Reader, SensorRow, open_reader
 from daybook.sql import moment
-from daybook.times import DAY, LATEST, SECOND, TimeError, iso, read_range
+from daybook.times import DAY, LATEST, SECOND, TimeError, iso, read_typed_range
 
 bp = Blueprint("sensors", __name__, url_prefix="/sensors")
 
 PAGE = 50
-POINTS = 600  # where the browser does not say how wide its chart is
+POINTS = 1000  # of the table, and of a chart whose width nobody tells: the width of a usual one
 POINTS_MAX = 4000
 
 
@@ -43,7 +44,7 @@ def index() -> ResponseReturnValue:
         try:
             page = reader.sensors(source, search, after, PAGE)
         except NotFound as error:
-            abort(404, f"{error}.".capitalize())
+            abort(404, sentence_case(str(error)))
         last = reader.latest([sensor.id for sensor in page.sensors])
     times = {key: moment(reading.time) for key, reading in last.items()}
     return render_template(
@@ -52,7 +53,8 @@ def index() -> ResponseReturnValue:
         page=page,
         last=last,
         times=times,
-        exact=charts.exact,
+        exact=exact,
+        names_unit=names_unit,
         source=source,
         search=search,
     )
@@ -64,8 +66,9 @@ def show(sensor_id: int) -> ResponseReturnValue:
     with open_reader(db.engine) as reader:
         sensor = find_sensor(reader, sensor_id)
         span, shown = find_range(reader, sensor)
-        points = reader.points(sensor, shown.first, shown.last, wanted_points())
-    fragment = "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+        points = reader.points(sensor, shown.first, shown.last, POINTS)
+    going_back = "HX-History-Restore-Request" in request.headers
+    fragment = "HX-Request" in request.headers and not going_back
     page = render_template(
         "sensors/series.html" if fragment else "sensors/show.html",
         **table_values(sensor, points),
@@ -77,19 +80,12 @@ def show(sensor_id: int) -> ResponseReturnValue:
         words=range_words(within(shown, span)),
         words_of_span=range_words(span or (0, 0)),
     )
-    response = Response(page, status=400 if shown.problem else 200)
+    # Going back to a wrong address shows it as it was; htmx takes an error for no page at all.
+    response = Response(page, status=400 if shown.problem and not going_back else 200)
+    if shown.problem:
+        response.headers["HX-Push-Url"] = "false"
     response.headers["Vary"] = "HX-Request, Cookie"
     return response
-
-
-@bp.get("/<int:sensor_id>/table")
-def table(sensor_id: int) -> ResponseReturnValue:
-    """The table alone, for a chart whose width asks for other buckets than the page began with."""
-    with open_reader(db.engine) as reader:
-        sensor = find_sensor(reader, sensor_id)
-        _, shown = find_range(reader, sensor)
-        points = reader.points(sensor, shown.first, shown.last, wanted_points())
-    return render_template("sensors/table.html", **table_values(sensor, points))
 
 
 @bp.get("/<int:sensor_id>/series.json")
@@ -99,7 +95,8 @@ def series(sensor_id: int) -> ResponseReturnValue:
         sensor = find_sensor(reader, sensor_id)
         _, shown = find_range(reader, sensor)
         points = reader.points(sensor, shown.first, shown.last, wanted_points())
-    return jsonify(unit=sensor.unit, kind=sensor.kind, **charts.chart_data(points))
+    width = width_words(points.bucket)
+    return jsonify(unit=sensor.unit, kind=sensor.kind, width=width, **charts.chart_data(points))
 
 
 @bp.get("/<int:sensor_id>/readings.csv")
@@ -114,6 +111,20 @@ def readings_csv(sensor_id: int) -> ResponseReturnValue:
         exports.stream(db.engine, Export([sensor], shown.first, shown.last)), content_type="text/csv; charset=utf-8"
     )
     response.headers.set("Content-Disposition", "attachment", filename=file_name(sensor, shown, span))
+    return response
+
+
+@bp.get("/source.csv")
+def source_csv() -> ResponseReturnValue:
+    """Every reading of one source as a CSV file, streamed: one row per time, one column per sensor."""
+    source = request.args.get("source", "")
+    with open_reader(db.engine) as reader:
+        try:
+            sensors = reader.chosen(source, [])
+        except NotFound as error:
+            abort(404, sentence_case(str(error)))
+    response = Response(exports.stream(db.engine, Export(sensors, wide=True)), content_type="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=plain_name([source], "source"))
     return response
 
 
@@ -136,9 +147,9 @@ def find_range(reader: Reader, sensor: SensorRow) -> tuple[tuple[int, int] | Non
     if start or end:
         arguments = {name: text for name, text in (("from", start), ("to", end)) if text}
         try:
-            return span, Shown(*read_range(start, end), "", arguments)
+            return span, Shown(*read_typed_range(start, end), "", arguments)
         except TimeError as error:
-            return span, Shown(*whole, "", arguments, f"{error}.".capitalize())
+            return span, Shown(*whole, "", arguments, sentence_case(str(error)))
     name = request.args.get("range", "")
     arguments = {"range": name} if name in charts.RANGES else {}
     return span, Shown(*charts.last_of(whole, name), name if name in charts.RANGES else "all", arguments)
@@ -154,25 +165,34 @@ def wanted_points() -> int:
 
 def table_values(sensor: SensorRow, points: charts.Points) -> dict[str, Any]:
     """What sensors/table.html needs."""
-    times = charts.time_texts(points.times, points.bucket)
+    decimals = charts.decimals_for(points)
+
+    def rounded(value: float | None) -> str:
+        return charts.grouped(charts.rounded(value, decimals))
+
+    columns: dict[str, list[str]]
     if not points.bucket:
-        names = ["Value"]
-        columns = [[charts.exact(value) for value in points.mean.tolist()]]
+        columns = {"Value": [exact(value) for value in points.mean.tolist()]}
     elif sensor.kind == "amount":
-        names = ["Sum", "Readings"]
-        columns = [[charts.rounded(value) for value in points.sum.tolist()], [str(n) for n in points.count.tolist()]]
+        columns = {"Sum": [rounded(value) for value in points.sum.tolist()]}
     else:
-        names = ["Mean", "Min", "Max", "Readings"]
-        columns = [
-            [charts.rounded(value) for value in points.mean.tolist()],
-            [charts.exact(value) for value in points.least.tolist()],
-            [charts.exact(value) for value in points.most.tolist()],
-            [str(n) for n in points.count.tolist()],
-        ]
-    rows = list(zip(times, *columns, strict=True))
-    return {"sensor": sensor, "names": names, "rows": rows, "bucket": points.bucket, "exact": charts.exact} | {
-        "rounded": charts.rounded,
+        columns = {
+            "Mean": [rounded(value) for value in points.mean.tolist()],
+            "Min": [exact(value) for value in points.least.tolist()],
+            "Max": [exact(value) for value in points.most.tolist()],
+        }
+    if points.bucket:
+        columns["Readings"] = [charts.grouped(str(count)) for count in points.count.tolist()]
+    rows = list(zip(charts.time_texts(points.times, points.bucket), *columns.values(), strict=True))
+    return {
+        "sensor": sensor,
+        "names": list(columns),
+        "rows": rows,
+        "bucket": points.bucket,
         "width": width_words(points.bucket),
+        "exact": exact,
+        "rounded": rounded,
+        "names_unit": names_unit,
     }
 
 
@@ -215,8 +235,23 @@ def file_name(sensor: SensorRow, shown: Shown, span: tuple[int, int] | None) -> 
         first, last = within(shown, span)
         days = [iso(first)[:10], iso(last)[:10]]
         parts += days[:1] if last - first < DAY and days[0] == days[1] else days
+    return plain_name(parts, f"sensor-{sensor.id}")
+
+
+def plain_name(parts: list[str], otherwise: str) -> str:
+    """The parts as a file's name in plain letters; `otherwise` where none is left of them."""
     plain = unicodedata.normalize("NFKD", "_".join(parts)).encode("ascii", "ignore").decode()
-    return (re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.")[:120] or f"sensor-{sensor.id}") + ".csv"
+    return (re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.")[:120] or otherwise) + ".csv"
+
+
+def names_unit(text: str, unit: str) -> bool:
+    """Whether the name says the unit already, as in "wind (m/s)"."""
+    return text.rstrip().endswith((f"({unit})", f"[{unit}]"))
+
+
+def exact(value: float) -> str:
+    """The number as it was read, with spaces between its thousands."""
+    return charts.grouped(charts.exact(value))
 
 
 @bp.app_template_global()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from socket import SHUT_RD, socket
+from typing import IO
 
 from flask import Request
 from gunicorn.http.errors import ParseException
@@ -45,18 +46,29 @@ class BadForm(CutOff):
 
 
 class _Watchdog:
-    """Ends the reading of a socket whose next bytes do not come in time.
+    """Ends the reading of a socket whose next bytes do not come in time; without a socket it watches nothing.
 
-    A thread of its own, because gunicorn's threads wait for a body without a limit, and a limit on the single recv
-    would let a sender drip one byte at a time.
+    A thread of its own, because a limit on the single recv would let a sender drip one byte at a time.
     """
 
-    def __init__(self, connection: socket) -> None:
+    def __init__(self, connection: socket | None) -> None:
         self._connection = connection
         self._deadline = float("inf")
         self._over = threading.Event()
         self.stalled = False
-        threading.Thread(target=self._watch, name="body-watchdog", daemon=True).start()
+
+    def __enter__(self) -> "_Watchdog":
+        if self._connection is not None:
+            # Above the limit that is set for all connections: the watchdog's comes first, and says what it is.
+            self._connection.settimeout(_STALL_SECONDS + 5)
+            threading.Thread(target=self._watch, args=(self._connection,), name="body-watchdog", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.setblocking(True)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -67,61 +79,57 @@ class _Watchdog:
         finally:
             self._deadline = float("inf")
 
-    def stop(self) -> None:
-        self._over.set()
-
-    def _watch(self) -> None:
+    def _watch(self, connection: socket) -> None:
         while not self._over.wait(1.0):
             if time.monotonic() > self._deadline:
                 self.stalled = True
                 with suppress(OSError):
-                    self._connection.shutdown(SHUT_RD)
+                    connection.shutdown(SHUT_RD)
                 return
 
 
 def body_pieces(request: Request) -> Iterator[bytes]:
     """The body in pieces of at most 256 KiB. Raises CutOff when it ends before its Content-Length, or stalls."""
-    stream = request.environ["wsgi.input"]
-    connection = request.environ.get("gunicorn.socket")
     expected = request.content_length
-    chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
-    if expected is None and not chunked:
+    if expected is None and request.headers.get("Transfer-Encoding", "").lower() != "chunked":
         return
-    watchdog = _Watchdog(connection) if connection is not None else None
+    with _Watchdog(request.environ.get("gunicorn.socket")) as watchdog:
+        yield from _gathered(_read_all(request.environ["wsgi.input"], expected, watchdog))
+
+
+def _read_all(stream: IO[bytes], expected: int | None, watchdog: _Watchdog) -> Iterator[bytes]:
     done = 0
+    while expected is None or done < expected:
+        try:
+            with watchdog.waiting():
+                data = stream.read(_READ if expected is None else min(_READ, expected - done))
+        except (OSError, ParseException) as error:  # the latter: chunks that do not say where they end
+            raise _cut_off(done, expected, watchdog) from error
+        if not data:
+            break
+        done += len(data)
+        yield data
+    if watchdog.stalled or (expected is not None and done < expected):
+        raise _cut_off(done, expected, watchdog)
+
+
+def _gathered(small: Iterator[bytes]) -> Iterator[bytes]:
+    """Larger pieces, but none that waits for more than half a second."""
     gathered = bytearray()
     since = time.monotonic()
-    try:
-        while expected is None or done < expected:
-            wanted = _READ if expected is None else min(_READ, expected - done)
-            try:
-                if watchdog:
-                    with watchdog.waiting():
-                        data = stream.read(wanted)
-                else:
-                    data = stream.read(wanted)
-            except (OSError, ParseException) as error:  # the latter: chunks that do not say where they end
-                raise _cut_off(done, expected, watchdog) from error
-            if not data:
-                break
-            done += len(data)
-            gathered += data
-            if len(gathered) >= _PIECE or time.monotonic() - since > 0.5:
-                yield bytes(gathered)
-                gathered.clear()
-                since = time.monotonic()
-        if (expected is not None and done < expected) or (watchdog and watchdog.stalled):
-            raise _cut_off(done, expected, watchdog)
-        if gathered:
+    for data in small:
+        gathered += data
+        if len(gathered) >= _PIECE or time.monotonic() - since > 0.5:
             yield bytes(gathered)
-    finally:
-        if watchdog:
-            watchdog.stop()
+            gathered.clear()
+            since = time.monotonic()
+    if gathered:
+        yield bytes(gathered)
 
 
-def _cut_off(done: int, expected: int | None, watchdog: _Watchdog | None) -> CutOff:
+def _cut_off(done: int, expected: int | None, watchdog: _Watchdog) -> CutOff:
     of = f" of {expected:,}" if expected is not None else ""
-    if watchdog and watchdog.stalled:
+    if watchdog.stalled:
         return CutOff(
             f"no data came for {_STALL_SECONDS:.0f} seconds, after {done:,}{of} bytes. Check the line and upload the "
             "file again.",

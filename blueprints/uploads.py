@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError, validate_csrf
@@ -25,7 +25,12 @@ from daybook.upload_report import UploadReport, read_report, read_reports, sourc
 bp = Blueprint("uploads", __name__, url_prefix="/uploads")
 
 PAGE = 25
-DATE_ORDERS = {"": "Find out from the file", "dmy": "Day first: 9 January", "mdy": "Month first: September 1"}
+DATE_ORDERS = {
+    "": "Find out from the file",
+    "dmy": "Day first: 9 January",
+    "mdy": "Month first: September 1",
+    "ymd": "Year first: 2009, January 16",
+}
 
 
 class Complaint(Exception):
@@ -72,6 +77,8 @@ def upload_form() -> ResponseReturnValue:
         return upload_page(fields, {complaint.field: [complaint.text]}), 422
     if len(upload_ids) == 1:
         return redirect(url_for("uploads.show", upload_id=upload_ids[0]), 303)
+    for upload_id in upload_ids:
+        flash_result(found_report(upload_id))
     return redirect(url_for("uploads.index"), 303)
 
 
@@ -82,17 +89,18 @@ def announce() -> ResponseReturnValue:
     try:
         options = read_options(request.form)
     except Complaint as complaint:
-        abort(422, complaint.text)
+        return jsonify(field=complaint.field, message=sentence_case(complaint.text)), 422
     size = request.form.get("size", type=int)
     limit = current_app.config["DAYBOOK"].upload_max_bytes
     if size is not None and size > limit:
-        abort(413, f"{request.form.get('filename')} has {size:,} bytes; this server takes at most {limit:,}.")
+        message = f"{request.form.get('filename')} has {size:,} bytes; this server takes at most {limit:,}."
+        return jsonify(field="files", message=message), 413
     sender = Sender(account_id=current_user.id)
     upload_id = imports.announce(db.engine, request.form.get("filename", ""), options, sender, size)
     return card(upload_id), 201
 
 
-@bp.put("/<int:upload_id>/content")
+@bp.put("/<int(max=2147483647):upload_id>/content")
 @csrf.exempt  # as above; the token is in the header
 @role_required("editor")
 def content(upload_id: int) -> ResponseReturnValue:
@@ -110,19 +118,19 @@ def content(upload_id: int) -> ResponseReturnValue:
     return card(upload_id)
 
 
-@bp.get("/<int:upload_id>")
+@bp.get("/<int(max=2147483647):upload_id>")
 def show(upload_id: int) -> ResponseReturnValue:
     report = found_report(upload_id)
-    has_copy = raw_copies.find(copies_folder(), upload_id) is not None
+    has_copy = report.upload.sha256 is not None and raw_copies.find(copies_folder(), upload_id) is not None
     return render_template("uploads/show.html", report=report, has_copy=has_copy, **card_words())
 
 
-@bp.get("/<int:upload_id>/card")
+@bp.get("/<int(max=2147483647):upload_id>/card")
 def show_card(upload_id: int) -> ResponseReturnValue:
     return card(upload_id)
 
 
-@bp.post("/<int:upload_id>/cancel")
+@bp.post("/<int(max=2147483647):upload_id>/cancel")
 @role_required("editor")
 def cancel(upload_id: int) -> ResponseReturnValue:
     """Asks the import to stop, waits a moment for it, and answers the card."""
@@ -131,7 +139,7 @@ def cancel(upload_id: int) -> ResponseReturnValue:
     return card_or_redirect(upload_id)
 
 
-@bp.post("/<int:upload_id>/undo")
+@bp.post("/<int(max=2147483647):upload_id>/undo")
 @role_required("editor")
 def undo(upload_id: int) -> ResponseReturnValue:
     """Takes a finished upload back; a large one goes on in the background while its card shows it."""
@@ -143,12 +151,31 @@ def undo(upload_id: int) -> ResponseReturnValue:
     return card_or_redirect(upload_id)
 
 
-@bp.get("/<int:upload_id>/raw")
+@bp.post("/<int(max=2147483647):upload_id>/again")
+@role_required("editor")
+def import_again(upload_id: int) -> ResponseReturnValue:
+    """Imports the kept copy of a file that failed, with another answer to the question that it failed on."""
+    report = found_report(upload_id)
+    path = raw_copies.find(copies_folder(), upload_id)
+    if report.upload.status != "failed" or report.upload.sha256 is None or path is None:
+        abort(409, "Only a failed upload whose file is kept can be imported again.")
+    try:
+        options = read_options({**report.upload.options, **request.form})
+    except Complaint as complaint:
+        abort(422, sentence_case(complaint.text))
+    sender = Sender(account_id=current_user.id)
+    settings, name = current_app.config["DAYBOOK"], report.upload.filename
+    again = imports.announce(db.engine, name, options, sender, report.upload.bytes_total)
+    imports.import_in_background(db.engine, settings, raw_copies.read(path), upload_id=again, patience=2.0)
+    return redirect(url_for("uploads.show", upload_id=again), 303)
+
+
+@bp.get("/<int(max=2147483647):upload_id>/raw")
 def raw(upload_id: int) -> ResponseReturnValue:
     """The file as it came, byte for byte."""
     report = found_report(upload_id)
     path = raw_copies.find(copies_folder(), upload_id)
-    if path is None or report.upload.status in ("waiting", "importing"):
+    if path is None or report.upload.sha256 is None:
         abort(404, "No copy of this file is kept.")
     response = Response(raw_copies.read(path), mimetype="application/octet-stream")
     response.headers.set("Content-Disposition", "attachment", filename=report.upload.filename)
@@ -157,7 +184,7 @@ def raw(upload_id: int) -> ResponseReturnValue:
 
 def upload_page(form: Any = None, complaints: dict[str, list[str]] | None = None) -> str:
     """The form and a page of earlier uploads."""
-    rows, following = read_reports(db.engine, request.args.get("before", type=int), PAGE)
+    rows, following = read_reports(db.engine, request.args.get("before", type=page_key), PAGE)
     names = list(db.session.scalars(sa.select(Source.name).order_by(Source.name).limit(200)))
     return render_template(
         "uploads/index.html",
@@ -172,16 +199,36 @@ def upload_page(form: Any = None, complaints: dict[str, list[str]] | None = None
     )
 
 
+def page_key(text: str) -> int:
+    """The id that a page of the list goes on before; ValueError for what is none."""
+    number = int(text)
+    if not 0 < number < 2**31:
+        raise ValueError(text)
+    return number
+
+
 def card(upload_id: int, problem: str = "") -> str:
     return render_template("uploads/card.html", report=found_report(upload_id), problem=problem, **card_words())
 
 
 def card_or_redirect(upload_id: int, problem: str = "") -> ResponseReturnValue:
     if "HX-Request" in request.headers:
-        return card(upload_id, problem)
+        # On the upload's own page more than the card changes.
+        own_page = request.headers.get("HX-Current-URL", "").endswith(url_for("uploads.show", upload_id=upload_id))
+        return card(upload_id, problem), 200, {"HX-Refresh": "true"} if own_page and not problem else {}
     if problem:
         flash(sentence_case(problem), "warning")
     return redirect(url_for("uploads.show", upload_id=upload_id), 303)
+
+
+def flash_result(report: UploadReport) -> None:
+    """Says how an upload ended, on the page that a browser without JavaScript sees next."""
+    row = report.upload
+    if row.status == "done":
+        rejected = f", {row.lines_rejected:,} lines rejected" if row.lines_rejected else ""
+        flash(f"{row.filename}: {row.readings_added:,} readings added{rejected}.", "success")
+    else:
+        flash(f"{row.filename}: {row.status}. {sentence_case(row.error or '')}", "danger")
 
 
 def card_words() -> dict[str, Any]:

@@ -53,10 +53,13 @@ def create_token(name: str, label: str) -> None:
 
 
 @click.command("setup-link")
+@click.option("--quiet", is_flag=True, help="Say nothing where there is an account already.")
 @with_database
-def setup_link() -> None:
-    """Prints the link that makes the first admin; prints nothing once there is an account."""
+def setup_link(quiet: bool) -> None:
+    """Prints the link that makes the first admin; nothing on standard output once there is an account."""
     if not accounts.no_account_yet():
+        if not quiet:
+            click.echo("There is an account already; no link is needed.", err=True)
         return
     click.echo("There is no account yet. Open this link within 24 hours to make the first one, an admin:")
     click.echo(setup_url(current_app.config["DAYBOOK"]))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -184,9 +183,15 @@ def verify(username: str, password: str) -> Account | None:
 
     An unknown name takes as long as a wrong password, so that the time tells nobody which names exist.
     """
+    # Hashing takes its time on purpose; no transaction is open meanwhile, or nobody else could write to SQLite.
+    with _snapshot():
+        known = find_account(username)
+        stored_hash = known.password_hash if known else _nobodys_hash()
+    if not _matches(stored_hash, password):
+        return None
     account = find_account(username)
-    matches = _matches(account.password_hash if account else _nobodys_hash(), password)
-    if account is None or not matches or not account.is_active:
+    if account is None or not account.is_active or account.password_hash != stored_hash:
+        db.session.rollback()
         return None
     if hasher.check_needs_rehash(account.password_hash):
         account.password_hash = _hash(password)
@@ -195,13 +200,18 @@ def verify(username: str, password: str) -> Account | None:
     return account
 
 
-def change_password(account: Account, old: str, new: str) -> None:
-    """Replaces the password if the old one is right; raises AccountError with all complaints at once."""
+def change_password(account: Account, old: str, new: str, repeated: str | None = None) -> None:
+    """Replaces the password if the old one is right; raises AccountError with all complaints at once.
+
+    `repeated` is the new one typed again, where somebody had to.
+    """
     complaints = {}
     if not _matches(account.password_hash, old):
-        complaints["old_password"] = ["This is not your present password."]
+        complaints["old_password"] = ["This is not your current password."]
     if sentences := password_complaints(new, account.username):
         complaints["new_password"] = sentences
+    if repeated is not None and repeated != new:
+        complaints["repeated"] = ["The two passwords are not the same; type them again."]
     if complaints:
         raise AccountError(**complaints)
     account.password_hash = _hash(new)
@@ -239,10 +249,10 @@ def _setup_serializer(secret_key: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret_key, salt="daybook setup link")
 
 
-def create_first_admin(username: str, password: str, locks_folder: Path) -> Account:
+def create_first_admin(username: str, password: str) -> Account:
     """Makes the first account, an admin. Of two that try at once, one wins; the other gets AlreadySetUp."""
     _check_account(clean_username(username), password, "admin")
-    with sql.Locks(db.engine, locks_folder) as locks:
+    with sql.Locks(db.engine) as locks:
         # Nobody waits here: whoever holds the lock was checked too, and is about to make the account.
         if not locks.try_lock("setup", 0) or not no_account_yet():
             db.session.rollback()

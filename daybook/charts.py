@@ -119,14 +119,32 @@ def exact(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def rounded(value: float | None) -> str:
-    """A calculated number with seven digits, or as many as it has before the point."""
+def rounded(value: float | None, decimals: int = 15) -> str:
+    """A calculated number with seven digits, or as many as it has before the point, and at most so many decimals."""
     if value is None or not math.isfinite(value):
         return "–"
     if value == 0 or not 1e-5 <= abs(value) < 1e15:
         return f"{value:.7g}"
-    text = f"{value:.{max(0, 6 - math.floor(math.log10(abs(value))))}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = f"{value:.{min(decimals, max(0, 6 - math.floor(math.log10(abs(value)))))}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def decimals_for(points: Points) -> int:
+    """How many decimals a calculated number shows: two more than the readings have."""
+    texts = [exact(value) for value in points.least.tolist() + points.most.tolist()]
+    return 2 + max((len(text.partition(".")[2]) if "e" not in text else 15 for text in texts), default=0)
+
+
+def grouped(text: str) -> str:
+    """The number with thin spaces that do not break between its thousands: 1 234 567.8."""
+    whole, point, rest = text.partition(".")
+    return f"{int(whole):,}".replace(",", "\u202f") + point + rest if whole.isdecimal() else _grouped_otherwise(text)
+
+
+def _grouped_otherwise(text: str) -> str:
+    """Below zero, or no plain number ("1e+20", "–")."""
+    return "-" + grouped(text[1:]) if text[:1] == "-" and text[1:2].isdecimal() else text
 
 
 def time_texts(times: Micros, bucket: str = "") -> list[str]:

@@ -7,14 +7,17 @@ for nobody until the status is done.
 
 import errno
 import logging
+import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal, cast
 
+import psycopg2.errors
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
@@ -32,6 +35,7 @@ from daybook.store import Stored, sort_rows
 log = logging.getLogger(__name__)
 
 MAX_ISSUES = 100_000
+MAX_SENSORS = 10_000  # of one file: each is held in memory, and a column of comments is no column of names
 _PROGRESS_SECONDS = 0.5
 _SOURCE_WAIT_SECONDS = 600
 _ALL_BAD_ROWS = 1000
@@ -56,6 +60,10 @@ class CutOff(OSError):
 
 class Cancelled(Exception):
     """Somebody pressed Cancel."""
+
+
+class _Superseded(Exception):
+    """The upload's row says that somebody else has ended this import."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +205,7 @@ def check_size(size: int, settings: Settings) -> None:
 
 def default_source(filename: str) -> str:
     """The name of the source when the sender gives none: the file's name without its extensions."""
-    name = filename.removesuffix(".gz")
-    return PurePosixPath(name).stem or name
+    return PurePosixPath(filename.removesuffix(".gz")).stem[: sources.MAX_NAME].strip() or "unnamed"
 
 
 def clean_filename(text: str) -> str:
@@ -221,8 +228,24 @@ def import_stream(
     Whatever happens is written into the row, with none of its readings left unless the status is done; only a database
     that cannot be reached, or a killed process, leaves it `importing`, for `removal.recover` to clear.
     """
-    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+    with sql.Locks(engine) as locks:
         _Import(engine, settings, locks, upload_id, bytes_total).run(stream)
+
+
+def import_in_background(
+    engine: Engine, settings: Settings, stream: Iterable[bytes], *, upload_id: int, patience: float
+) -> None:
+    """Begins an import whose bytes are here already, and waits at most `patience` seconds for its end."""
+
+    def run() -> None:
+        try:
+            import_stream(engine, settings, stream, upload_id=upload_id)
+        except Exception:
+            log.exception("upload %s stopped; recovery clears it", upload_id)
+
+    thread = threading.Thread(target=run, name=f"import-{upload_id}", daemon=True)
+    thread.start()
+    thread.join(patience)
 
 
 class _Import:
@@ -242,13 +265,13 @@ class _Import:
         self._counts = Counts()
         self._issues: list[Issue] = []
         self._last_progress = time.monotonic()
-        self._raw = raw_copies.RawCopy(settings.instance_path / "uploads", upload_id)
         self._queue: BatchQueue | None = None
         self._source_id = 0
         self._sensors: dict[str, int] = {}
 
     def run(self, stream: Iterable[bytes]) -> None:
         self._claim()
+        self._raw = raw_copies.RawCopy(self._settings.instance_path / "uploads", self._upload_id)
         pieces = iter(stream)
         keep_raw = False
         try:
@@ -263,12 +286,16 @@ class _Import:
                     self._count_bytes(piece)
         except CutOff as error:
             self._fail("cancelled" if self._cancel_requested() else error.code, str(error))
+        except _Superseded:
+            # Somebody took this import for dead, and has said so in its row; what it stored since goes as well.
+            removal.remove_readings(self._engine, self._locks, self._upload_id)
         except BaseException as error:
             log.exception("upload %s failed", self._upload_id)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                self._fail("disk_full", "The server's disk is full. Make room on it, then upload the file again.")
-            else:
-                self._fail("internal_error", "Something went wrong on the server; its log says what.")
+            self._issues = []  # one of them may be what could not be stored
+            why = _why(error)
+            if why.code == "disk_full":
+                self._raw.discard()  # first, so that there is room for taking the readings out
+            self._fail(why.code, str(why))
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -363,6 +390,12 @@ class _Import:
         new = {one.name: one.unit for one in batch.series if one.name not in self._sensors}
         if not new:
             return
+        if len(self._sensors) + len(new) > MAX_SENSORS:
+            raise ImportRefused(
+                "too_many_sensors",
+                f"the file names more than {MAX_SENSORS:,} sensors, such as {next(iter(new))!r}",
+                "Is the column that names them really the sensor's name? If it is, split the file.",
+            )
         try:
             with self._engine.begin() as connection:
                 found = sources.find_or_make_sensors(connection, self._source_id, new.items())
@@ -389,6 +422,7 @@ class _Import:
         if now - self._last_progress < _PROGRESS_SECONDS:
             return
         self._last_progress = now
+        self._locks.check()
         with self._engine.begin() as connection:
             self._write_counts(connection, heartbeat_at=utc_now())
             if connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)):
@@ -397,7 +431,7 @@ class _Import:
     def _write_counts(self, connection: Connection, **more: Any) -> int:
         if self._issues:
             connection.execute(
-                sa.insert(UploadIssue), [{"upload_id": self._upload_id, **asdict(issue)} for issue in self._issues]
+                sa.insert(UploadIssue), [{"upload_id": self._upload_id, **_storable(issue)} for issue in self._issues]
             )
             self._issues = []
         stored = self._queue.stored if self._queue else Stored()
@@ -439,32 +473,53 @@ class _Import:
                     .where(UploadSensor.upload_id == self._upload_id, UploadSensor.sensor_id == sensor_id)
                     .values(added=added)
                 )
-            now = utc_now()
-            self._write_counts(
-                connection,
-                status="done",
-                sha256=sha256,
-                finished_at=now,
-                heartbeat_at=now,
-                bytes_total=self._bytes_done,
-            )
+            now, size = utc_now(), self._bytes_done
+            if not self._write_counts(
+                connection, status="done", sha256=sha256, finished_at=now, heartbeat_at=now, bytes_total=size
+            ):
+                raise _Superseded
 
     def _fail(self, code: str, message: str) -> None:
         """Takes every reading out again and only then says how the upload ended."""
         if self._queue is not None:
             self._queue.abort()
         with self._engine.begin() as connection:
-            self._write_counts(connection, error_code=code, error=message, **removal.NOTHING_STORED)
+            source_id = self._source_id or None
+            self._write_counts(
+                connection, error_code=code, error=message, source_id=source_id, **removal.NOTHING_STORED
+            )
         removal.remove_readings(self._engine, self._locks, self._upload_id)
 
     def _close_raw(self, keep: bool) -> None:
         if not keep:
             self._raw.discard()
             return
-        sha256 = self._raw.close()
+        try:
+            sha256 = self._raw.close()
+        except OSError:
+            log.exception("the copy of upload %s could not be kept", self._upload_id)
+            self._raw.discard()
+            return
         with self._engine.begin() as connection:
             values = {"sha256": sha256, "bytes_done": self._bytes_done, "bytes_total": self._bytes_done}
             connection.execute(sa.update(Upload).where(Upload.id == self._upload_id).values(values))
+
+
+def _why(error: BaseException) -> ImportRefused:
+    """A failure that is no fault of the file's, in words for the sender."""
+    cause = getattr(error, "orig", None) or error
+    if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or (
+        isinstance(cause, sqlite3.OperationalError | psycopg2.errors.DiskFull) and "full" in str(cause)
+    ):
+        return ImportRefused("disk_full", "The server's disk is full. Make room on it, then upload the file again.")
+    if isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError | sqlite3.OperationalError):
+        return ImportRefused("database_lost", "The database could not be reached. Upload the file again when it can.")
+    return ImportRefused("internal_error", "Something went wrong on the server; its log says what.")
+
+
+def _storable(issue: Issue) -> dict[str, Any]:
+    """The issue's fields as the columns of the table take them."""
+    return asdict(replace(issue, column=issue.column[:200], value=issue.value[:200], reason=issue.reason[:300]))
 
 
 def _moment(microseconds: int | None) -> datetime | None:

@@ -103,7 +103,7 @@ def add(engine: Engine, settings: Settings, posted: Posted, patience: float = 5.
     """
     busy = f'an import is writing to source "{posted.source}"; nothing was added, try later'
     waited = give_up_after(patience, busy)
-    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+    with sql.Locks(engine) as locks:
         source_id = take_source(engine, locks, posted.source, waited)
         clear_leftovers(engine, settings, locks, source_id, waited)
         return sql.again_after_deadlock(lambda: _add(engine, source_id, posted))

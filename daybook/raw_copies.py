@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,13 +23,13 @@ class RawCopy:
         self._file: IO[bytes] | None = None
         self._stream: Any = None
         self._path = self._base
+        # A new book in an old folder begins its numbers again: what lies there under this one is not this file.
+        remove(folder, upload_id)
 
     def write(self, data: bytes) -> None:
         if self._stream is None:
             packed = data.startswith(GZIP_MAGIC)
             self._path = self._base.with_suffix(".gz" if packed else ".zst")
-            # A new book in an old folder begins its numbers again: what lies there under this one is not this file.
-            self._base.with_suffix(".zst" if packed else ".gz").unlink(missing_ok=True)
             self._file = self._path.open("wb")
             self._stream = self._file if packed else pa.CompressedOutputStream(pa.PythonFile(self._file, "w"), "zstd")
         self._hash.update(data)
@@ -36,15 +37,18 @@ class RawCopy:
 
     def close(self) -> str:
         """Ends the copy and returns the SHA-256 of the bytes that came, as hex digits."""
-        if self._stream is not None:
-            self._stream.close()
-        if self._file is not None:
-            self._file.close()
+        try:
+            if self._stream is not None:
+                self._stream.close()
+        finally:
+            if self._file is not None:
+                self._file.close()
         return self._hash.hexdigest()
 
     def discard(self) -> None:
         """Ends the copy and removes it."""
-        self.close()
+        with suppress(OSError):  # what cannot be written any more need not be
+            self.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -67,6 +71,5 @@ def read(path: Path) -> Iterator[bytes]:
 
 def remove(folder: Path, upload_id: int) -> None:
     """Deletes the copy of that upload, if there is one."""
-    path = find(folder, upload_id)
-    if path is not None:
-        path.unlink(missing_ok=True)
+    for suffix in (".zst", ".gz"):
+        (folder / f"{upload_id}{suffix}").unlink(missing_ok=True)

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 # What an upload's row says of readings when none of them stayed.
 NOTHING_STORED = {"readings_added": 0, "readings_duplicate": 0, "first_time": None, "last_time": None}
-_NEVER_STARTED = timedelta(hours=1)
-_INTERRUPTED = "The server was stopped while this file was being imported. Nothing of it was kept; upload it again."
+_NEVER_STARTED = timedelta(days=1)  # a page with many files sends them one after the other
+_INTERRUPTED = "The server was stopped while this file was being imported. Upload it again."
 _NEVER_CAME = "The file was announced, but its bytes never came. Upload it again."
 
 
@@ -63,7 +63,7 @@ def undo(engine: Engine, settings: Settings, upload_id: int, patience: float = 5
 
     Raises SourceBusy when an import into its source is still running after `patience` seconds.
     """
-    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+    with sql.Locks(engine) as locks:
         if not locks.try_lock("upload", upload_id):
             return False
         # Alone with the source, so that nobody passes a reading over as a duplicate of one that is about to go.
@@ -126,7 +126,7 @@ def _unfinished(engine: Engine) -> list[int]:
 
 
 def _recover_one(engine: Engine, settings: Settings, upload_id: int, recovered: list[int]) -> bool:
-    with sql.Locks(engine, settings.instance_path / "locks") as locks:
+    with sql.Locks(engine) as locks:
         if not locks.try_lock("upload", upload_id):
             return False
         source_id = _source_of(engine, upload_id)
@@ -184,7 +184,7 @@ def keep_recovering(engine: Engine, settings: Settings, stop: Callable[[float], 
     while not stop(15.0):
         try:
             recover(engine, settings)
-        except sa.exc.SQLAlchemyError:
+        except Exception:  # whatever it was, the next round may do better
             log.exception("recovery could not look at the uploads; trying again")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -62,15 +63,13 @@ def find_or_make_sensors(
         {"source_id": source_id, "name": name, "unit": unit, "label": "", "kind": "gauge", "reading_count": 0}
         for name, unit in units.items()
     ]
-    here = sa.select(Sensor.id, Sensor.name, Sensor.unit).where(Sensor.source_id == source_id)
-    known = {row.name: row for row in connection.execute(here) if row.name in units}
+    known = _sensors_named(connection, source_id, list(units))
     new = [row for row in rows if row["name"] not in known]
     if new:
         connection.execute(_insert_new(connection, Sensor).on_conflict_do_nothing(), new)
     found = {
         row.name: FoundSensor(row.id, row.name, row.name not in known)
-        for row in connection.execute(here)
-        if row.name in units
+        for row in _sensors_named(connection, source_id, list(units)).values()
     }
     for name, row in known.items():
         if not row.unit and units[name]:
@@ -80,3 +79,13 @@ def find_or_make_sensors(
 
 def _insert_new(connection: Connection, table: type[Source] | type[Sensor]):  # type: ignore[no-untyped-def]
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _sensors_named(connection: Connection, source_id: int, names: list[str]) -> dict[str, Any]:
+    """The source's rows (id, name, unit) of these names, by name."""
+    found = {}
+    for start in range(0, len(names), 500):  # SQLite takes no statement with very many values
+        some = Sensor.source_id == source_id, Sensor.name.in_(names[start : start + 500])
+        for row in connection.execute(sa.select(Sensor.id, Sensor.name, Sensor.unit).where(*some)):
+            found[row.name] = row
+    return found

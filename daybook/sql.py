@@ -136,15 +136,15 @@ class Locks:
     A lock is named by what it guards and a number, such as ("upload", 17).
     """
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, engine: Engine) -> None:
+        self._folder = Path(f"{engine.url.database}-locks")
         self._held: set[tuple[str, int]] = set()
         self._files: dict[tuple[str, int], int] = {}
         self._connection: Connection | None = None
         if engine.dialect.name == "postgresql":
             self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
 
     def try_lock(self, kind: str, number: int, shared: bool = False) -> bool:
         """Takes the lock if nobody holds it (shared: if nobody holds it alone); never waits."""
@@ -164,6 +164,11 @@ class Locks:
         self._held.add((kind, number))
         return True
 
+    def check(self) -> None:
+        """Raises OperationalError when the locks are lost, because their connection is."""
+        if self._connection is not None:
+            self._connection.exec_driver_sql("SELECT 1")
+
     def holds(self, kind: str, number: int) -> bool:
         """Whether this object took that lock."""
         return (kind, number) in self._held
@@ -171,18 +176,17 @@ class Locks:
     def close(self) -> None:
         """Gives every lock back."""
         self._held.clear()
-        for (kind, number), descriptor in self._files.items():
-            if kind == "upload":  # nobody asks for it again: whoever takes it anew finds the upload ended
-                (self._folder / f"{kind}-{number}").unlink(missing_ok=True)
+        for descriptor in self._files.values():  # the files stay: one that is removed could be locked twice
             os.close(descriptor)
         self._files.clear()
         if self._connection is not None:
             try:
                 self._connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
-            except sa.exc.DBAPIError:  # the connection is gone, and its locks with it
+            except sa.exc.SQLAlchemyError:  # the connection is gone, and its locks with it
                 self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+            finally:
+                self._connection.close()
+                self._connection = None
 
     def __enter__(self) -> "Locks":
         return self

@@ -3,7 +3,7 @@
 Inside, a time is whole microseconds since 1970 (UTC), as in daybook.sql; whole blocks of them are NumPy arrays.
 """
 
-from datetime import MAXYEAR, UTC, datetime, tzinfo
+from datetime import MAXYEAR, UTC, date, datetime, tzinfo
 from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeAlias
@@ -70,6 +70,20 @@ def read_range(start: str, end: str, zone: tzinfo = UTC) -> tuple[int, int]:
     return first, last
 
 
+def read_typed_range(start: str, end: str) -> tuple[int, int]:
+    """The same for what people type into a form (UTC): a date alone as the end means the whole of that day.
+
+    Raises TimeError with a sentence that names the field.
+    """
+    first = _typed("From", start) if start else EARLIEST
+    last = _typed("To", end) - 1 if end else LATEST
+    if end and _is_date(end):
+        last = min(last + DAY, LATEST)
+    if last < first - 1:
+        raise TimeError("From is later than To; swap them")
+    return first, last
+
+
 def iso(at: int, zone: tzinfo = UTC) -> str:
     """ISO 8601 of one time, in UTC with Z or in the zone with its offset; microseconds only when they are not zero."""
     text = moment(at).astimezone(zone).isoformat()
@@ -93,6 +107,22 @@ def _named(name: str, text: str, zone: tzinfo) -> int:
         return read_moment(text, zone)
     except TimeError as error:
         raise TimeError(f"{name} {error}") from None
+
+
+def _typed(field: str, text: str) -> int:
+    try:
+        return read_moment(text)
+    except TimeError:
+        example = "write it like 2016-01-10 or 2016-01-10 14:00"
+        raise TimeError(f'"{text}" in {field} is not a time Daybook can read; {example}') from None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _wall_clock(times: Micros) -> Any:

@@ -22,6 +22,8 @@ class UploadReport:
     source: str
     sensors: list[Any]  # rows of (id, name, unit, added)
     issues: list[Any]  # rows of (line, column, value, reason), the first 100
+    met_by: list[int]  # later uploads that brought some of the same readings, and so count on these
+    lost_with: list[int]  # uploads undone since, where this one had met readings
 
     @property
     def skipped_columns(self) -> list[str]:
@@ -109,7 +111,28 @@ def _report(connection: Connection, row: Any) -> UploadReport:
         .order_by(UploadIssue.line, UploadIssue.id)
         .limit(SHOWN_ISSUES)
     )
-    return UploadReport(row, source_of(row, name), list(sensors), list(issues))
+    met_by, lost_with = _entangled(connection, row)
+    return UploadReport(row, source_of(row, name), list(sensors), list(issues), met_by, lost_with)
+
+
+def _entangled(connection: Connection, row: Any) -> tuple[list[int], list[int]]:
+    """Uploads whose readings this one shares: those that count on it, and those undone that it counted on."""
+    if row.status != "done" or row.source_id is None or row.first_time is None:
+        return [], []
+    # What one upload met as a duplicate another had brought, in the same source and the same stretch of time.
+    near = (
+        Upload.id != row.id,
+        Upload.source_id == row.source_id,
+        Upload.first_time <= row.last_time,
+        Upload.last_time >= row.first_time,
+    )
+    later = Upload.status == "done", Upload.readings_duplicate > 0, Upload.started_at >= row.finished_at
+    met_by = connection.scalars(sa.select(Upload.id).where(*near, *later).order_by(Upload.id).limit(10))
+    lost: list[int] = []
+    if row.readings_duplicate:
+        undone = Upload.status == "undone", Upload.started_at <= row.started_at, Upload.finished_at >= row.finished_at
+        lost = list(connection.scalars(sa.select(Upload.id).where(*near, *undone).order_by(Upload.id).limit(10)))
+    return list(met_by) if row.readings_added else [], lost
 
 
 def iso_time(moment: datetime | None) -> str | None:

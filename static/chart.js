@@ -110,9 +110,11 @@
     };
     const chart = new uPlot(options, columnsFor(data), element);
     drawn.set(element, chart);
-    // At our width it may be readings where the page expected buckets, or the other way round.
-    if (!amount) {
-      figure.querySelector(".chart-key-line").textContent = data.bucket ? "Mean" : "Readings";
+    // At our width it may be other buckets than in the table, or readings.
+    if (amount) {
+      figure.querySelector(".chart-key-bar").textContent = data.bucket ? `Sum per ${data.width}` : "Readings";
+    } else {
+      figure.querySelector(".chart-key-line").textContent = data.bucket ? `Mean per ${data.width}` : "Readings";
       figure.querySelector(".chart-key-band").hidden = !data.bucket;
     }
     element.dataset.drawn = data.bucket || "readings";
@@ -141,21 +143,11 @@
       const data = await response.json();
       if (!element.isConnected) return; // another range was chosen meanwhile
       draw(element, data);
-      refreshTable(element, data, url.searchParams.get("points"));
     } catch (error) {
       element.textContent = `The chart could not be loaded (${error.message}). The table below has its numbers.`;
     } finally {
       delete element.dataset.loading;
     }
-  };
-
-  // The page began with a table for a chart of usual width; ours may be narrower or wider.
-  const refreshTable = (element, data, points) => {
-    const table = document.getElementById("series-table");
-    if (!table || table.dataset.bucket === data.bucket) return;
-    const url = new URL(element.dataset.tableUrl, location.href);
-    url.searchParams.set("points", points);
-    htmx.ajax("GET", url.pathname + url.search, { target: table, swap: "outerHTML" });
   };
 
   const loadAll = () => {

@@ -37,6 +37,29 @@
     problem.append(alert);
   }
 
+  function mark(name, message) {
+    const field = document.getElementById(name);
+    if (!field) return;
+    const note = document.createElement("div");
+    note.className = "invalid-feedback";
+    note.id = `${name}-wrong`;
+    note.textContent = message;
+    field.classList.add("is-invalid");
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", note.id);
+    field.after(note);
+    field.focus();
+  }
+
+  function unmark() {
+    for (const field of form.querySelectorAll(".is-invalid")) {
+      field.classList.remove("is-invalid");
+      field.removeAttribute("aria-invalid");
+      document.getElementById(`${field.id}-wrong`)?.remove();
+      field.setAttribute("aria-describedby", `${field.id}-hint`);
+    }
+  }
+
   function draw(id) {
     const state = running.get(id);
     const card = document.getElementById(`upload-${id}`);
@@ -82,7 +105,19 @@
     if (place >= 0) queue.splice(place, 1);
   });
 
-  function send({ id, file }) {
+  const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+  // Sends one file; while the server takes no more uploads at once, waits and tries again.
+  async function send(job) {
+    for (let attempt = 0; attempt < 30; attempt += 1) {
+      const wait = await sendOnce(job);
+      if (!wait) return;
+      await pause(wait);
+    }
+    say(`The server is too busy to take ${job.file.name}. Upload it again later.`);
+  }
+
+  function sendOnce({ id, file }) {
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
       const state = { request, sent: 0, total: file.size };
@@ -93,9 +128,11 @@
       });
       request.addEventListener("loadend", async () => {
         running.delete(id);
+        const busy = request.status === 503 && Number(request.getResponseHeader("Retry-After"));
+        if (busy) return resolve(Math.min(busy, 20));
         if (request.status === 200) replaceCard(id, request.responseText);
         else await refresh(id).catch(() => say(`The connection broke while ${file.name} was sent. Check the line and upload it again.`));
-        resolve();
+        return resolve(0);
       });
       request.open("PUT", `/uploads/${id}/content`);
       for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
@@ -117,12 +154,16 @@
     fields.set("filename", file.name);
     fields.set("size", String(file.size));
     const answer = await fetch(form.dataset.announce, { method: "POST", headers: headers(), body: new URLSearchParams(fields) });
-    const text = await answer.text();
+    if (answer.status === 401) throw new Error("You are logged out, so nothing was sent. Log in, then upload again.");
+    if (answer.headers.get("Content-Type").startsWith("application/json")) {
+      const complaint = await answer.json();
+      mark(complaint.field, complaint.message);
+      throw new Error(complaint.message);
+    }
     const holder = document.createElement("template");
-    holder.innerHTML = text;
-    if (!answer.ok) throw new Error(holder.content.textContent.replace(/\s+/g, " ").trim());
-    const card = holder.content.querySelector("article");
-    if (!card) throw new Error("You have been logged out. Log in again, then upload.");
+    holder.innerHTML = await answer.text();
+    const card = answer.ok && holder.content.querySelector("article");
+    if (!card) throw new Error(`The server refused ${file.name} (${answer.status}). Load the page again and repeat the step.`);
     cards.prepend(card);
     htmx.process(card);
     queue.push({ id: card.id.replace("upload-", ""), file });
@@ -131,6 +172,7 @@
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     say("");
+    unmark();
     button.disabled = true;
     try {
       for (const file of input.files) {
@@ -138,6 +180,7 @@
         work();
       }
       input.value = "";
+      list();
     } catch (error) {
       say(error instanceof TypeError ? "The server cannot be reached. Try again in a moment." : error.message);
     } finally {
@@ -145,6 +188,16 @@
     }
   });
 
+  function list() {
+    const names = [...input.files].map((file) => `${file.name} (${size(file.size)})`);
+    document.getElementById("chosen").textContent = names.length > 1 ? names.join(", ") : "";
+  }
+
+  input.addEventListener("change", list);
+  document.addEventListener("htmx:sendError", (event) => {
+    const card = event.target.closest && event.target.closest(".upload-card");
+    if (card) card.classList.add("lost");
+  });
   document.querySelector(".drop-hint").hidden = false;
   for (const kind of ["dragenter", "dragover"]) {
     zone.addEventListener(kind, (event) => {
@@ -161,6 +214,7 @@
   zone.addEventListener("drop", (event) => {
     if (!event.dataTransfer.files.length) return;
     input.files = event.dataTransfer.files;
+    list();
     button.focus();
   });
 

@@ -361,4 +361,7 @@ def test_the_setup_link_is_printed_until_there_is_an_account(
     assert base == "http://127.0.0.1:8000/setup"
     assert accounts.setup_token_is_good(app.config["SECRET_KEY"], token)
     make_account("ada")
-    assert runner.invoke(args=["setup-link"]).output == ""
+    again = runner.invoke(args=["setup-link"])
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert again.stderr == "There is an account already; no link is needed.\n"
+    assert runner.invoke(args=["setup-link", "--quiet"]).output == ""

@@ -156,8 +156,7 @@ def test_ten_thousand_readings_at_once(api: Api) -> None:
 def test_a_source_that_an_import_writes_to_is_busy(app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     api("/readings", {"source": "Mast", "readings": [reading("2024-01-01", 1)]})
     monkeypatch.setattr(posted.add, "__defaults__", (0.2,))
-    folder = app.config["DAYBOOK"].instance_path / "locks"
-    with app.app_context(), sql.Locks(db.engine, folder) as locks:
+    with app.app_context(), sql.Locks(db.engine) as locks:
         assert locks.try_lock("source", 1)
         answer = api("/readings", {"source": "Mast", "readings": [reading("2024-01-02", 1)]})
         assert (answer.status_code, answer.json["error"]["code"]) == (503, "source_busy")

@@ -220,6 +220,34 @@ def test_an_upload_is_undone_once(client: FlaskClient, headers: dict[str, str]) 
     assert client.get("/api/v1/sources", headers=headers).get_json()["sources"] == []
 
 
+def test_a_file_that_failed_is_imported_again_with_another_answer(client: FlaskClient, headers: dict[str, str]) -> None:
+    body = b"time,a\n01/02/2026,1\n01/03/2026,2\n"
+    failed = upload(client, headers, body, source="m", filename="m.csv").get_json()["id"]
+    again = client.post(f"/api/v1/uploads/{failed}/import?date_order=dmy&source=m", headers=headers)
+    assert again.status_code == 201
+    assert (again.get_json()["first_time"], again.get_json()["filename"]) == ("2026-02-01T00:00:00Z", "m.csv")
+    assert again.get_json()["id"] != failed
+    twice = client.post(f"/api/v1/uploads/{again.get_json()['id']}/import", headers=headers)
+    assert (twice.status_code, twice.get_json()["error"]["code"]) == (409, "not_ended")
+
+
+@pytest.mark.parametrize("filename", [".gz", "x" * 230 + ".csv", "a\nb.csv", "..", "C:\\data\\mast.csv"])
+def test_any_file_name_will_do(client: FlaskClient, headers: dict[str, str], filename: str) -> None:
+    assert upload(client, headers, GOOD, filename=filename).status_code == 201
+
+
+def test_a_file_of_ten_thousand_sensors_is_the_most(client: FlaskClient, headers: dict[str, str]) -> None:
+    body = b"time,sensor,value\n" + b"".join(b"2026-01-01 00:00,s%d,1\n" % number for number in range(10_001))
+    answer = upload(client, headers, body, source="m").get_json()
+    assert answer["error"]["code"] == "too_many_sensors"
+    assert client.get("/api/v1/sources", headers=headers).get_json()["sources"] == []
+
+
+def test_numbers_beyond_any_upload_are_404(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.get(f"/api/v1/uploads/{10**23}", headers=headers).status_code == 404
+    assert client.get(f"/api/v1/uploads?next={10**23}", headers=headers).status_code == 400
+
+
 def test_a_failed_upload_cannot_be_undone(client: FlaskClient, headers: dict[str, str]) -> None:
     failed = upload(client, headers, b"", source="m").get_json()["id"]
     answer = client.delete(f"/api/v1/uploads/{failed}", headers=headers)

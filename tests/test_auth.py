@@ -45,6 +45,8 @@ def test_the_setup_link_makes_an_admin_and_logs_in_once(app: Flask, client: Flas
     for again in (client.get(link), client.post(link, data=ADMIN | {"username": "eve"})):
         assert again.status_code == 403
         assert "set up already" in again.text
+        assert 'href="/login"' not in again.text  # somebody is logged in
+    assert 'href="/login"' in app.test_client().get(link).text
     with app.app_context():
         assert db.session.scalars(sa.select(Account.username)).all() == ["ada"]
 
@@ -221,9 +223,11 @@ def test_changing_the_password_asks_for_the_old_one(
 ) -> None:
     login(client, make_account("ada", "viewer"))
     for old, new, repeated, sentence in (
-        ("wrong", NEW_PASSWORD, NEW_PASSWORD, "not your present password"),
+        ("wrong", NEW_PASSWORD, NEW_PASSWORD, "not your current password"),
         (PASSWORD, "ada", "ada", "at least 8"),
         (PASSWORD, NEW_PASSWORD, "something else", "not the same"),
+        ("wrong", NEW_PASSWORD, "something else", "not the same"),
+        ("wrong", NEW_PASSWORD, "something else", "not your current password"),
     ):
         status, page = change(client, old, new, repeated)
         assert status == 422
@@ -308,11 +312,11 @@ def test_the_account_page_in_a_browser(
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name=re.compile("Copied|Ctrl"))).to_be_visible()
     check_page(page)
-    page.get_by_label("Present password").fill("wrong")
+    page.get_by_label("Current password").fill("wrong")
     page.get_by_label("New password", exact=True).fill("12345")
     page.get_by_label("New password again").fill("12345")
     page.get_by_role("button", name="Change the password").click()
-    expect(page.get_by_label("Present password")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Current password")).to_have_attribute("aria-invalid", "true")
     check_page(page)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("() => document.documentElement.dataset.bsTheme === 'dark'")

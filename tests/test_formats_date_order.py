@@ -46,7 +46,7 @@ def test_what_may_be_either_is_asked_and_never_guessed(dates: list[str]) -> None
     with pytest.raises(FormatError, match=rf'"{dates[0][:10]}.*" in column "Date" may be|may be') as caught:
         read_file(file_of(dates))
     assert caught.value.code == "ambiguous_dates"
-    assert "date_order=dmy" in caught.value.hint
+    assert "(dmy)" in caught.value.hint
 
 
 def test_the_question_names_both_dates() -> None:

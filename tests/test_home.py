@@ -19,10 +19,12 @@ def test_it_says_what_daybook_is_and_links_on(
     assert "data loggers" in stranger
     assert 'href="/login"' in stranger
     assert 'href="/uploads"' not in stranger
+    assert "flask setup-link" in stranger
     member = login(client, make_account("vera", "viewer")).get("/").text
     assert 'href="/uploads"' in member
     assert 'href="/sensors"' in member
     assert 'href="/login"' not in member
+    assert "Nobody has an account yet" not in member
 
 
 def test_greeting_without_javascript_leads_back_to_the_page(client: FlaskClient) -> None:

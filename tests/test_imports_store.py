@@ -1,5 +1,6 @@
 """From rows to the table and out of it again: sorting, duplicates, order, extremes, counts, undo and recovery."""
 
+import errno
 import gzip
 import math
 import random
@@ -387,7 +388,7 @@ def test_recovery_of_what_a_dead_process_left(
 def test_recovery_of_what_was_announced_and_never_came(engine: Engine, settings: Settings) -> None:
     new, old = (imports.announce(engine, "a.csv", Options(), Sender()) for _ in range(2))
     with engine.begin() as connection:
-        earlier = utc_now() - timedelta(hours=2)
+        earlier = utc_now() - timedelta(hours=25)
         connection.execute(sa.update(Upload).where(Upload.id == old).values(created_at=earlier))
     assert removal.recover(engine, settings) == [old]
     assert {row.id: row.status for row in uploads(engine)} == {new: "waiting", old: "failed"}
@@ -461,3 +462,62 @@ def test_repeated_lines_in_one_file_count_as_duplicates(engine: Engine, do_impor
         values[source][sensor, moment] = value
     assert values["mast"] == values["plain"]
     check_counts(engine)
+
+
+# --- an import that was taken for dead ---
+
+
+def test_an_import_that_was_taken_for_dead_leaves_nothing_when_it_goes_on(engine: Engine, settings: Settings) -> None:
+    upload_id = imports.announce(engine, "a.csv", Options(), Sender())
+
+    def stream() -> Iterator[bytes]:
+        yield b"time,a\n2026-01-01,1\n" + b"2026-01-02,2\n"
+        with engine.begin() as connection:
+            ended = {"status": "failed", "error_code": "interrupted"}
+            connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(**ended))
+
+    imports.import_stream(engine, settings, stream(), upload_id=upload_id)
+    (row,) = uploads(engine)
+    assert (row.status, row.error_code) == ("failed", "interrupted")
+    assert not readings(engine)
+    check_counts(engine)
+
+
+def test_a_second_import_of_the_same_upload_does_not_disturb_the_first(engine: Engine, settings: Settings) -> None:
+    upload_id = imports.announce(engine, "a.csv", Options(), Sender())
+
+    def stream() -> Iterator[bytes]:
+        yield b"time,a\n2026-01-01,1\n"
+        with pytest.raises(ImportRefused):
+            imports.import_stream(engine, settings, [b"x"], upload_id=upload_id)
+        assert removal.recover(engine, settings) == []
+        yield b"2026-01-02,2\n"
+
+    imports.import_stream(engine, settings, stream(), upload_id=upload_id)
+    (row,) = uploads(engine)
+    assert (row.status, row.readings_added) == ("done", 2)
+    assert len(readings(engine)) == 2
+
+
+def test_a_full_disk_leaves_neither_readings_nor_the_copy(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def write(self: raw_copies.RawCopy, data: bytes) -> None:
+        nonlocal written
+        written += 1
+        if written == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(self, data)
+
+    original = raw_copies.RawCopy.write
+    monkeypatch.setattr(raw_copies.RawCopy, "write", write)
+    upload_id = imports.announce(engine, "a.csv", Options(), Sender())
+    pieces = [b"time,a\n2026-01-01,1\n", b"2026-01-02,2\n"]
+    imports.import_stream(engine, settings, pieces, upload_id=upload_id)
+    (row,) = uploads(engine)
+    assert (row.status, row.error_code) == ("failed", "disk_full")
+    assert "disk is full" in row.error
+    assert raw_copies.find(settings.instance_path / "uploads", upload_id) is None
+    assert not readings(engine)

@@ -10,12 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 
-from daybook import sql
+from daybook import charts, sql
 from daybook.extensions import db
 from daybook.models import Reading, Sensor, Source
 from daybook.times import read_moment
 from tests.browser import check_page
-from tests.conftest import sign_in
+from tests.conftest import PageProblems, sign_in
 
 STEP = 600 * 1_000_000
 
@@ -113,19 +113,26 @@ def test_a_range_without_readings_and_a_sensor_without_any(signed_in: FlaskClien
     page = signed_in.get("/sensors/1?from=2001-01-01&to=2002-01-01").text
     assert "No readings in this range" in page
     assert "are from 2024-01-01 00:00 to 2024-03-03 11:50 UTC" in page
-    assert "This sensor has none" in signed_in.get("/sensors/2").text
+    assert "They were taken out, or none came yet." in signed_in.get("/sensors/2").text
     assert signed_in.get("/sensors/2/series.json").json["time"] == []
 
 
 def test_a_range_that_cannot_be_read_is_explained_beside_the_form(signed_in: FlaskClient, filled: int) -> None:
     answer = signed_in.get("/sensors/1?from=31/02")
     assert answer.status_code == 400
-    assert "&#34;31/02&#34; is not a time" in answer.text
+    assert (
+        "&#34;31/02&#34; in From is not a time Daybook can read; write it like 2016-01-10 or 2016-01-10" in answer.text
+    )
+    assert answer.headers["HX-Push-Url"] == "false"
+    assert "HX-Push-Url" not in signed_in.get("/sensors/1?from=2024-01-01").headers
+    assert "From is later than To; swap them." in signed_in.get("/sensors/1?from=2024-02-01&to=2024-01-01").text
+    back = {"HX-Request": "true", "HX-History-Restore-Request": "true"}
+    assert signed_in.get("/sensors/1?from=31/02", headers=back).status_code == 200
     assert 'value="31/02"' in answer.text
     assert signed_in.get("/sensors/1/readings.csv?from=31/02").status_code == 400
 
 
-@pytest.mark.parametrize("path", ["", "/series.json", "/table", "/readings.csv"])
+@pytest.mark.parametrize("path", ["", "/series.json", "/readings.csv"])
 def test_an_unknown_sensor_is_404(signed_in: FlaskClient, path: str) -> None:
     for sensor_id in (99, 10**12):
         answer = signed_in.get(f"/sensors/{sensor_id}{path}")
@@ -134,13 +141,77 @@ def test_an_unknown_sensor_is_404(signed_in: FlaskClient, path: str) -> None:
 
 
 def test_csv_download(signed_in: FlaskClient, filled: int) -> None:
-    answer = signed_in.get("/sensors/1/readings.csv?from=2024-01-01&to=2024-01-02")
+    answer = signed_in.get("/sensors/1/readings.csv?from=2024-01-01&to=2024-01-01")
     assert answer.headers["Content-Disposition"] == "attachment; filename=Mast_WS_2024-01-01.csv"
     lines = answer.text.splitlines()
     assert (lines[0], len(lines)) == ("source,sensor,time,value", 145)
     everything = signed_in.get("/sensors/1/readings.csv")
     assert everything.headers["Content-Disposition"] == "attachment; filename=Mast_WS.csv"
     assert len(everything.text.splitlines()) == 8001
+
+
+@pytest.mark.parametrize(
+    ("to", "count"), [("2024-01-01", 144), ("2024-01-02", 288), ("2024-01-02 00:00", 144), ("2024-01-01 00:10", 1)]
+)
+def test_a_date_alone_as_to_means_the_whole_day(signed_in: FlaskClient, filled: int, to: str, count: int) -> None:
+    lines = signed_in.get("/sensors/1/readings.csv", query_string={"from": "2024-01-01", "to": to}).text.splitlines()
+    assert len(lines) == 1 + count
+
+
+def test_a_whole_source_as_csv(client: FlaskClient, signed_in: FlaskClient, filled: int) -> None:
+    assert 'href="/sensors/source.csv?source=Mast"' in signed_in.get("/sensors?source=Mast").text
+    assert "source.csv" not in signed_in.get("/sensors").text
+    answer = signed_in.get("/sensors/source.csv?source=Mast")
+    assert answer.headers["Content-Disposition"] == "attachment; filename=Mast.csv"
+    lines = answer.text.splitlines()
+    assert lines[:3] == ["time,Empty,WS", lines[1], lines[2]]
+    assert lines[1].startswith("2024-01-01T00:00:00Z,,")
+    assert len(lines) == 8001
+    for address in ("/sensors/source.csv?source=Nowhere", "/sensors/source.csv"):
+        assert signed_in.get(address).status_code == 404
+    signed_in.post("/logout")
+    assert client.get("/sensors/source.csv?source=Mast").status_code in (302, 401)
+
+
+def test_calculated_numbers_have_two_decimals_more_than_the_readings(signed_in: FlaskClient, filled: int) -> None:
+    decimals = {len(mean) for mean in re.findall(r"mean \d+\.(\d+)&nbsp;", signed_in.get("/sensors/1").text)}
+    assert decimals
+    assert max(decimals) <= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1234567.25", "1\u202f234\u202f567.25"),
+        ("-1234", "-1\u202f234"),
+        ("999", "999"),
+        ("1e+20", "1e+20"),
+        ("–", "–"),
+    ],
+)
+def test_thousands_are_apart(text: str, shown: str) -> None:
+    assert charts.grouped(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "shown"),
+    [(9.564777, 3, "9.565"), (-0.0004, 2, "0"), (12345.678, 0, "12346"), (20.0, 2, "20")],
+)
+def test_rounding(value: float, decimals: int, shown: str) -> None:
+    assert charts.rounded(value, decimals) == shown
+
+
+def test_a_unit_is_said_once(app: Flask, signed_in: FlaskClient) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.insert(Source), [{"id": 1, "name": "Mast"}])
+        connection.execute(sa.insert(Sensor), [{"source_id": 1, "name": "wind (m/s)", "unit": "m/s"}])
+    assert ">Unit<" not in signed_in.get("/sensors").text
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.insert(Sensor), [{"source_id": 1, "name": "temp", "unit": "m"}])
+    page = signed_in.get("/sensors").text
+    assert ">Unit<" in page
+    assert ">m</td>" in page
+    assert ">m/s</td>" not in page
 
 
 # --- in a browser ---
@@ -194,7 +265,7 @@ def test_a_range_of_ones_own_and_by_dragging(page: Page, make_account: Callable[
     sign_in(page, make_account("vera", "viewer"))
     page.goto("/sensors/1")
     page.get_by_label("From (UTC)").fill("2024-01-01")
-    page.get_by_label("To, not included").fill("2024-01-03")
+    page.get_by_label("To (UTC)").fill("2024-01-02")
     page.get_by_role("button", name="Show").click()
     caption = page.locator("figcaption")
     expect(caption).to_contain_text("288 readings")
@@ -208,6 +279,54 @@ def test_a_range_of_ones_own_and_by_dragging(page: Page, make_account: Callable[
     expect(caption).not_to_contain_text("288 readings")
     assert "2024-01-01" in page.get_by_label("From (UTC)").input_value()
     assert drawn(page)
+
+
+def test_a_wrong_range_leaves_the_address_alone(
+    page: Page, problems: PageProblems, make_account: Callable[..., Any], filled: int
+) -> None:
+    problems.expect_status(400)
+    sign_in(page, make_account("vera", "viewer"))
+    page.goto("/sensors/1?range=7d")
+    assert drawn(page)
+    page.get_by_label("From (UTC)").fill("x")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("alert")).to_contain_text("in From is not a time")
+    expect(page).to_have_url(re.compile(r"/sensors/1\?range=7d$"))
+    page.get_by_role("link", name="24 hours").click()
+    expect(page.locator("figcaption")).to_contain_text("145 readings")
+    page.go_back()
+    expect(page.locator("figcaption")).to_contain_text("1\u202f009 readings")
+
+
+def test_the_last_of_quick_clicks_counts(page: Page, make_account: Callable[..., Any], filled: int) -> None:
+    sign_in(page, make_account("vera", "viewer"))
+    page.goto("/sensors/1")
+    assert drawn(page)
+    page.evaluate(
+        "() => { for (const key of ['7d', '30d', '1y', '24h']) document.getElementById('range-' + key).click(); }"
+    )
+    expect(page.locator("figcaption")).to_contain_text("145 readings")
+    expect(page).to_have_url(re.compile(r"/sensors/1\?range=24h$"))
+    assert drawn(page)
+    expect(page.locator("#range-24h")).to_have_attribute("aria-current", "true")
+
+
+@pytest.mark.parametrize("path", ["/sensors", "/sensors/1?range=7d", "/account"])
+def test_nothing_is_wider_than_a_phone(
+    new_page: Callable[..., Page],
+    make_account: Callable[..., Any],
+    token_for: Callable[..., str],
+    filled: int,
+    path: str,
+) -> None:
+    page = new_page(width=375)
+    vera = make_account("vera", "viewer")
+    token_for(vera)
+    sign_in(page, vera)
+    page.goto(path)
+    for box in page.locator(".table-scroll, .series-rows").all():
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    check_page(page)
 
 
 def test_bars_on_a_dark_phone(new_page: Callable[..., Page], make_account: Callable[..., Any], filled: int) -> None:

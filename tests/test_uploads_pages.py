@@ -106,7 +106,7 @@ def test_an_announced_upload_can_be_cancelled_before_its_first_byte(app: Flask, 
     card = editor.post("/uploads/announce", data={"filename": "later.csv", "size": "10"})
     upload_id = int(re.search(r'id="upload-(\d+)"', card.get_data(as_text=True))[1])  # type: ignore[index]
     answer = editor.post(f"/uploads/{upload_id}/cancel", headers={"HX-Request": "true"})
-    assert "Nothing of it was kept" in answer.get_data(as_text=True)
+    assert "No reading of it is in the book" in answer.get_data(as_text=True)
     assert editor.put(f"/uploads/{upload_id}/content", data=WIND).status_code in (400, 409)
 
 
@@ -144,6 +144,39 @@ def test_older_uploads_are_on_further_pages(app: Flask, editor: FlaskClient) -> 
     second = editor.get(re.search(r'href="(/uploads\?before=\d+)"', first)[1]).get_data(as_text=True)  # type: ignore[index]
     assert "file-4.csv" in second
     assert "file-0.csv" in second
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_doubtful_dates_are_settled_with_a_click(editor: FlaskClient) -> None:
+    shown = form(editor, csrf_token(editor), (b"time,a\n01/02/2026,1\n01/03/2026,2\n", "m.csv")).location
+    page = editor.get(shown).get_data(as_text=True)
+    assert "No reading of it is in the book; the file itself is kept" in words(page)
+    assert "month first" in page
+    again = editor.post(f"{shown}/again", data={"date_order": "dmy"})
+    page = editor.get(again.location).get_data(as_text=True)
+    assert "2 readings of 1 sensor added, 2026-02-01 00:00 UTC to 2026-03-01 00:00 UTC" in words(page)
+    assert "Dates were read day first" in page
+    assert editor.post(f"{again.location}/again", data={"date_order": "mdy"}).status_code == 409
+
+
+def test_undo_says_which_other_upload_loses_readings(editor: FlaskClient) -> None:
+    first = form(editor, csrf_token(editor), (WIND, "first.txt"), source="m").location
+    second = form(editor, csrf_token(editor), (WIND, "second.txt"), source="m").location
+    number = second.rpartition("/")[2]
+    assert f"upload {number} brought some of the same" in words(editor.get(first).get_data(as_text=True))
+    editor.post(f"{first}/undo")
+    page = words(editor.get(second).get_data(as_text=True))
+    assert "was undone since. Upload this file again to bring them back" in page
+
+
+def test_what_is_wrong_with_an_announcement_names_its_field(editor: FlaskClient) -> None:
+    answer = editor.post("/uploads/announce", data={"filename": "a.csv", "timezone": "Dublin"})
+    assert answer.status_code == 422
+    assert answer.get_json()["field"] == "timezone"
+    assert answer.get_json()["message"].startswith('"Dublin" is not a time zone')
 
 
 # in a browser
@@ -192,6 +225,40 @@ def test_an_upload_shows_where_it_is_and_can_be_cancelled_in_mid_flight(
     page.click("text=Cancel")
     page.wait_for_selector("[data-status=cancelled]")
     assert page.request.get("/sensors").text().count("<tbody>") == 0
+
+
+def test_a_wrong_time_zone_is_told_beside_its_field_in_a_browser(
+    page: Any, problems: Any, make_account: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "wind.txt"
+    file.write_bytes(WIND)
+    problems.expect_status(422)
+    sign_in(page, make_account("edda", "editor"))
+    page.goto("/uploads")
+    page.fill("#timezone", "Dublin")
+    page.set_input_files("#files", str(file))
+    page.click("#upload-form button[type=submit]")
+    page.wait_for_selector("#timezone-wrong")
+    assert page.get_attribute("#timezone", "aria-invalid") == "true"
+    page.fill("#timezone", "europe/dublin")
+    page.click("#upload-form button[type=submit]")
+    page.wait_for_selector("[data-status=done]")
+    assert page.query_selector("#timezone-wrong") is None
+
+
+def test_a_lost_session_is_told_instead_of_nothing_happening(
+    page: Any, problems: Any, make_account: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "wind.txt"
+    file.write_bytes(WIND)
+    problems.expect_status(401)
+    sign_in(page, make_account("edda", "editor"))
+    page.goto("/uploads")
+    page.context.clear_cookies()
+    page.set_input_files("#files", str(file))
+    page.click("#upload-form button[type=submit]")
+    page.wait_for_selector("#upload-problem .alert")
+    assert "You are logged out, so nothing was sent" in page.inner_text("#upload-problem")
 
 
 def test_the_page_works_in_a_browser_without_javascript(

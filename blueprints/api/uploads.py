@@ -15,12 +15,13 @@ from daybook import dry_runs, imports, raw_copies, removal
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.imports import ImportRefused, Options, Sender
+from daybook.models import UNFINISHED
 from daybook.source_lock import SourceBusy
 from daybook.upload_report import UploadReport, iso_time, read_report, read_reports, source_of
 
 KNOWN = "filename source file_type timezone date_order on_duplicate on_bad_row dry_run".split()
 PAGE = 50
-STATUS_OF_ERROR = {"too_large": 413, "stalled": 408, "internal_error": 500, "disk_full": 507}
+STATUS_OF_ERROR = {"too_large": 413, "stalled": 408, "internal_error": 500, "disk_full": 507, "database_lost": 503}
 
 
 @bp.route("/uploads", methods=["POST", "PUT"])  # PUT is what `curl -T` says by itself
@@ -41,9 +42,17 @@ def create_upload() -> ResponseReturnValue:
             except imports.CutOff as error:
                 raise ApiError(STATUS_OF_ERROR.get(error.code, 400), error.code, str(error)) from None
             return jsonify(answer), 422 if "error" in answer else 200
-        sender = Sender(account_id=current_user.id, api_token_id=g.api_token.id)
-        upload_id = imports.announce(db.engine, filename, options, sender, size)
-        imports.import_stream(db.engine, settings, pieces, upload_id=upload_id, bytes_total=size)
+        return import_and_answer(filename, options, pieces, size)
+
+
+def import_and_answer(
+    filename: str, options: Options, pieces: Iterable[bytes], size: int | None
+) -> ResponseReturnValue:
+    """Imports the file and answers its account: 201 when it is done, else why not."""
+    sender = Sender(account_id=current_user.id, api_token_id=g.api_token.id)
+    upload_id = imports.announce(db.engine, filename, options, sender, size)
+    settings = current_app.config["DAYBOOK"]
+    imports.import_stream(db.engine, settings, pieces, upload_id=upload_id, bytes_total=size)
     report = found_report(upload_id)
     if report.upload.status == "done":
         return jsonify(report.as_json()), 201, {"Location": f"/api/v1/uploads/{upload_id}"}
@@ -55,6 +64,8 @@ def list_uploads() -> ResponseReturnValue:
     """The uploads, newest first, 50 at a time; `next` goes on where the page ends."""
     try:
         before = int(request.args["next"]) if request.args.get("next") else None
+        if before is not None and not 0 < before < 2**31:
+            raise ValueError
     except ValueError:
         raise ApiError(
             400, "bad_parameter", f'next is "{request.args["next"]}"; use the one of the page before'
@@ -75,12 +86,12 @@ def list_uploads() -> ResponseReturnValue:
     return jsonify(uploads=uploads, next=following)
 
 
-@bp.get("/uploads/<int:upload_id>")
+@bp.get("/uploads/<int(max=2147483647):upload_id>")
 def show_upload(upload_id: int) -> ResponseReturnValue:
     return jsonify(found_report(upload_id).as_json())
 
 
-@bp.delete("/uploads/<int:upload_id>")
+@bp.delete("/uploads/<int(max=2147483647):upload_id>")
 @role_required("editor")
 def undo_upload(upload_id: int) -> ResponseReturnValue:
     """Takes a finished upload's readings out again; answers when the last is gone."""
@@ -97,12 +108,31 @@ def undo_upload(upload_id: int) -> ResponseReturnValue:
     return jsonify(found_report(upload_id).as_json())
 
 
-@bp.get("/uploads/<int:upload_id>/raw")
+@bp.post("/uploads/<int(max=2147483647):upload_id>/import")
+@role_required("editor")
+def import_again(upload_id: int) -> ResponseReturnValue:
+    """Imports the kept copy of a file again, as an upload of its own, with the options given now."""
+    report, options = found_report(upload_id), read_options()
+    if report.upload.status in ("done", *UNFINISHED):
+        hint = "Undo it first." if report.upload.status == "done" else None
+        raise ApiError(409, "not_ended", f"Upload {upload_id} is {report.upload.status}.", hint)
+    path = raw_copies.find(current_app.config["DAYBOOK"].instance_path / "uploads", upload_id)
+    if path is None or report.upload.sha256 is None:
+        raise ApiError(404, "no_raw_copy", f"No copy of the file of upload {upload_id} is kept.")
+    name = request.args.get("filename", "").strip() or report.upload.filename
+    if request.args.get("dry_run", "0") not in ("", "0"):
+        answer = dry_runs.dry_run(current_app.config["DAYBOOK"], raw_copies.read(path), name, options)
+        return jsonify(answer), 422 if "error" in answer else 200
+    with upload_slot():
+        return import_and_answer(name, options, raw_copies.read(path), report.upload.bytes_total)
+
+
+@bp.get("/uploads/<int(max=2147483647):upload_id>/raw")
 def raw_upload(upload_id: int) -> ResponseReturnValue:
     """The file as it came, byte for byte."""
     report = found_report(upload_id)
     path = raw_copies.find(current_app.config["DAYBOOK"].instance_path / "uploads", upload_id)
-    if path is None or report.upload.status in ("waiting", "importing"):
+    if path is None or report.upload.sha256 is None:
         raise ApiError(404, "no_raw_copy", f"No copy of the file of upload {upload_id} is kept.")
     response = Response(stream_with_context(raw_copies.read(path)), mimetype="application/octet-stream")
     response.headers.set("Content-Disposition", "attachment", filename=report.upload.filename)

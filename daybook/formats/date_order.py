@@ -13,7 +13,7 @@ from daybook.formats.layout import DateOrder, FormatError
 _HALF_MONTH = 15 * times.DAY
 _ORDERS: tuple[DateOrder, ...] = ("ymd", "dmy", "mdy")
 _FEWEST_DATES = 3  # with fewer, one order of rows is as good as any other
-_HINT = "Say what comes first: the day (date_order=dmy), the month (date_order=mdy) or the year (date_order=ymd)."
+_HINT = "Say as the date order what comes first: the day (dmy), the month (mdy) or the year (ymd)."
 
 Int64s = npt.NDArray[np.int64]
 

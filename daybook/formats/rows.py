@@ -66,7 +66,9 @@ class RowSorter:
         while len(cells) > self._width and not cells[-1].strip():
             cells.pop()
         if len(cells) != self._width:
-            return [], self._why_header(cells, number) or f"has {len(cells)} cells; expected {self._width}"
+            return [], self._why_header(
+                cells, number
+            ) or f"has {len(cells)} cell{'s' if len(cells) != 1 else ''}; expected {self._width}"
         return cells, ""
 
     def _split(self, text: str) -> tuple[list[str], str]:

@@ -3,7 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import timezone as fixed_zone
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,12 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local clock times, before their 
 _ANOTHER_CHANGE = DAY // 2  # rows further apart than this belong to different changes of the clock
 
 
+@cache
+def _by_small_letters() -> dict[str, str]:
+    """Every zone's name by the same in small letters, as some people type it."""
+    return {name.lower(): name for name in available_timezones()}
+
+
 def zone(name: str) -> tzinfo:
     """The zone of a name such as Europe/Dublin, UTC, +01:00 or GMT+1 (which is one hour ahead of UTC, as people write
     it); raises FormatError for any other."""
@@ -33,7 +40,7 @@ def zone(name: str) -> tzinfo:
             return fixed_zone((1 if match[1] == "+" else -1) * timedelta(minutes=minutes))
     elif re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", text):
         try:
-            return ZoneInfo(text)
+            return ZoneInfo(_by_small_letters().get(text.lower(), text))
         except (ZoneInfoNotFoundError, ValueError, OSError):
             pass
     raise FormatError(
