@@ -68,7 +68,7 @@ def upload_form() -> ResponseReturnValue:
             raise Complaint("files", "Choose a file first.")
     except BadForm as error:
         check_csrf(fields.get("csrf_token"))
-        abort(400, f"{error}.".capitalize())
+        abort(400, sentence_case(str(error)))
     except imports.CutOff as error:
         flash(f"{error}", "danger")
     except Complaint as complaint:
@@ -114,7 +114,7 @@ def content(upload_id: int) -> ResponseReturnValue:
         try:
             imports.import_stream(db.engine, settings, body_pieces(request), upload_id=upload_id, bytes_total=size)
         except ImportRefused as error:
-            abort(409, f"{error}.".capitalize())
+            abort(409, sentence_case(str(error)))
     return card(upload_id)
 
 

@@ -30,7 +30,10 @@
   };
 
   // Figures that were calculated have more digits than anybody measured.
-  const number = (value, digits = 7) => String(Number(value.toPrecision(digits)));
+  const number = (value, digits = 7) => {
+    const [whole, ...rest] = String(Number(value.toPrecision(digits))).split(".");
+    return [whole.replace(/\B(?=(\d{3})+$)/g, "\u202f"), ...rest].join(".");
+  };
 
   const withUnit = (text, unit) => (unit ? `${text} ${unit}` : text);
 

@@ -4,7 +4,6 @@ import string
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -188,18 +187,18 @@ def test_the_setup_token_is_good_for_24_hours(monkeypatch: pytest.MonkeyPatch) -
     assert not accounts.setup_token_is_good("key", token)
 
 
-def test_a_bad_name_or_password_is_said_before_the_lock_is_taken(app: Flask, tmp_path: Path) -> None:
+def test_a_bad_name_or_password_is_said_before_the_lock_is_taken(app: Flask) -> None:
     with app.app_context():
         with pytest.raises(AccountError) as caught:
-            accounts.create_first_admin("", "short", tmp_path / "locks")
+            accounts.create_first_admin("", "short")
         assert set(caught.value.complaints) == {"username", "password"}
         assert accounts.no_account_yet()
-        assert accounts.create_first_admin("ada", PASSWORD, tmp_path / "locks").role == "admin"
+        assert accounts.create_first_admin("ada", PASSWORD).role == "admin"
         with pytest.raises(accounts.AlreadySetUp, match="set up already"):
-            accounts.create_first_admin("eve", PASSWORD, tmp_path / "locks")
+            accounts.create_first_admin("eve", PASSWORD)
 
 
-def test_of_several_setups_at_once_one_wins(app: Flask, tmp_path: Path) -> None:
+def test_of_several_setups_at_once_one_wins(app: Flask) -> None:
     start = threading.Barrier(8)
     outcomes: list[str] = []
 
@@ -207,7 +206,7 @@ def test_of_several_setups_at_once_one_wins(app: Flask, tmp_path: Path) -> None:
         with app.app_context():
             start.wait()
             try:
-                outcomes.append(accounts.create_first_admin(f"admin{number}", PASSWORD, tmp_path).role)
+                outcomes.append(accounts.create_first_admin(f"admin{number}", PASSWORD).role)
             except accounts.AlreadySetUp:
                 outcomes.append("too late")
 

@@ -146,12 +146,12 @@ def test_commas_between_thousands_are_never_read_as_decimal_commas() -> None:
     [
         ("2020-01-02,1", "has 2 cells; expected 3"),
         ("2020-01-02,1,2,3", "has 4 cells; expected 3"),
-        ("2020-01-02", "has 1 cells; expected 3"),
+        ("2020-01-02", "has 1 cell; expected 3"),
         ("2020-01-02,1\r2020-01-03,2,3", "has 4 cells; expected 3"),
         ('2020-01-02,"1,2', "a quotation mark is opened and not closed on this line"),
         ("2020-13-02,1,2", 'is not a time; expected year, month, day, such as "2020-01-01"'),
         (",1,2", "has no time"),
-        ("\0" * 50, "has 1 cells; expected 3"),
+        ("\0" * 50, "has 1 cell; expected 3"),
         ("\ufffd,1,2", 'is not a time; expected year, month, day, such as "2020-01-01"'),
     ],
 )

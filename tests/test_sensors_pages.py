@@ -298,7 +298,9 @@ def test_a_wrong_range_leaves_the_address_alone(
     expect(page.locator("figcaption")).to_contain_text("1\u202f009 readings")
 
 
-def test_the_last_of_quick_clicks_counts(page: Page, make_account: Callable[..., Any], filled: int) -> None:
+def test_the_last_of_quick_clicks_counts(
+    page: Page, problems: PageProblems, make_account: Callable[..., Any], filled: int
+) -> None:
     sign_in(page, make_account("vera", "viewer"))
     page.goto("/sensors/1")
     assert drawn(page)
@@ -309,6 +311,9 @@ def test_the_last_of_quick_clicks_counts(page: Page, make_account: Callable[...,
     expect(page).to_have_url(re.compile(r"/sensors/1\?range=24h$"))
     assert drawn(page)
     expect(page.locator("#range-24h")).to_have_attribute("aria-current", "true")
+    # htmx says of every request that a newer one replaced that it was given up.
+    given_up = ("htmx:sendAbort, ", "htmx:afterRequest, ")
+    problems.found[:] = [problem for problem in problems.found if not any(name in problem for name in given_up)]
 
 
 @pytest.mark.parametrize("path", ["/sensors", "/sensors/1?range=7d", "/account"])

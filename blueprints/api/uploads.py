@@ -11,6 +11,7 @@ from blueprints.api import bp
 from blueprints.errors import ApiError
 from blueprints.guard import role_required
 from blueprints.streamed_body import BadForm, FormStream, body_pieces, upload_slot
+from blueprints.template_filters import sentence_case
 from daybook import dry_runs, imports, raw_copies, removal
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
@@ -101,7 +102,7 @@ def undo_upload(upload_id: int) -> ResponseReturnValue:
     try:
         undone = removal.undo(db.engine, current_app.config["DAYBOOK"], upload_id)
     except SourceBusy as error:
-        raise ApiError(409, "source_busy", f"{error}.".capitalize()) from None
+        raise ApiError(409, "source_busy", sentence_case(str(error))) from None
     if not undone:
         status = found_report(upload_id).upload.status
         raise ApiError(409, "not_done", f"Upload {upload_id} is {status}; only one that is done can be undone.")
