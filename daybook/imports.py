@@ -25,7 +25,7 @@ from daybook import raw_copies, removal, sources, sql
 from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
 from daybook.formats import times
-from daybook.formats.delimited import Batch, Issue
+from daybook.formats.batch import Batch, Issue, Series
 from daybook.formats.file_reader import FileReader
 from daybook.formats.layout import DateOrder, FormatError, Layout
 from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
@@ -268,6 +268,7 @@ class _Import:
         self._queue: BatchQueue | None = None
         self._source_id = 0
         self._sensors: dict[str, int] = {}
+        self._units: dict[str, str] = {}
 
     def run(self, stream: Iterable[bytes]) -> None:
         self._claim()
@@ -386,29 +387,34 @@ class _Import:
                 .values(source_id=self._source_id, layout=layout.to_json() if layout else None)
             )
 
+    def _knows(self, series: Series) -> bool:
+        # A narrow file may name the unit later than the sensor.
+        return series.name in self._sensors and bool(self._units[series.name] or not series.unit)
+
     def _know_sensors(self, batch: Batch) -> None:
-        new = {one.name: one.unit for one in batch.series if one.name not in self._sensors}
-        if not new:
+        wanted = {one.name: one.unit for one in batch.series if not self._knows(one)}
+        if not wanted:
             return
+        new = [name for name in wanted if name not in self._sensors]
         if len(self._sensors) + len(new) > MAX_SENSORS:
             raise ImportRefused(
                 "too_many_sensors",
-                f"the file names more than {MAX_SENSORS:,} sensors, such as {next(iter(new))!r}",
+                f"the file names more than {MAX_SENSORS:,} sensors, such as {new[0]!r}",
                 "Is the column that names them really the sensor's name? If it is, split the file.",
             )
         try:
             with self._engine.begin() as connection:
-                found = sources.find_or_make_sensors(connection, self._source_id, new.items())
-                connection.execute(
-                    sa.insert(UploadSensor),
-                    [
-                        {"upload_id": self._upload_id, "sensor_id": one.id, "added": 0, "created": one.made}
-                        for one in found.values()
-                    ],
-                )
+                found = sources.find_or_make_sensors(connection, self._source_id, wanted.items())
+                rows = [
+                    {"upload_id": self._upload_id, "sensor_id": found[name].id, "added": 0, "created": found[name].made}
+                    for name in new
+                ]
+                if rows:
+                    connection.execute(sa.insert(UploadSensor), rows)
         except sources.BadName as error:
             raise ImportRefused("bad_sensor_name", str(error)) from error
         self._sensors |= {name: one.id for name, one in found.items()}
+        self._units |= wanted
 
     def _keep_issues(self, issues: list[Issue]) -> None:
         room = MAX_ISSUES - self._counts.issues

@@ -90,5 +90,5 @@ def read_file(data: bytes | str, pieces: Iterable[bytes] | None = None, **option
                 (EPOCH + timedelta(microseconds=time), value)
                 for time, value in zip(one.times.tolist(), one.values.tolist(), strict=True)
             ]
-            found.units.setdefault(one.name, one.unit)
+            found.units[one.name] = found.units.get(one.name) or one.unit
     return found
