@@ -162,7 +162,8 @@ def on_sqlite(files: Files, readings: int, repeat: int) -> dict[str, list[float]
 
         def fresh(path: Path) -> None:
             for old in folder.glob(f"{path.name}*"):
-                old.unlink()
+                if old.is_file():  # the folder of locks stays
+                    old.unlink()
             shutil.copyfile(empty, path)
 
         def ours() -> float:
