@@ -15,7 +15,7 @@ from gunicorn.http.errors import ParseException
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from blueprints.errors import ApiError
-from daybook.imports import CutOff
+from daybook.upload_options import CutOff
 
 _READ = 8 * 1024
 _PIECE = 256 * 1024

@@ -17,9 +17,9 @@ from blueprints.template_filters import sentence_case
 from daybook import imports, raw_copies, removal
 from daybook.extensions import csrf, db
 from daybook.formats.layout import FormatError
-from daybook.imports import ImportRefused, Options, Sender
 from daybook.models import Source
 from daybook.source_lock import SourceBusy
+from daybook.upload_options import CutOff, ImportRefused, Options, Sender, sentence
 from daybook.upload_report import UploadReport, read_report, read_reports, source_of
 
 bp = Blueprint("uploads", __name__, url_prefix="/uploads")
@@ -69,7 +69,7 @@ def upload_form() -> ResponseReturnValue:
     except BadForm as error:
         check_csrf(fields.get("csrf_token"))
         abort(400, sentence_case(str(error)))
-    except imports.CutOff as error:
+    except CutOff as error:
         flash(f"{error}", "danger")
     except Complaint as complaint:
         for _ in form.parts():  # a browser shows the answer only when it has sent everything
@@ -253,7 +253,7 @@ def read_options(form: Any) -> Options:
         options.check()
     except (FormatError, ImportRefused) as error:
         field = {"unknown_timezone": "timezone", "bad_source": "source"}.get(error.code, "date_order")
-        raise Complaint(field, imports.sentence(error)) from None
+        raise Complaint(field, sentence(error)) from None
     return options
 
 

@@ -7,8 +7,9 @@ from daybook.config import Settings
 from daybook.formats.batch import Batch, Series
 from daybook.formats.file_reader import FileReader
 from daybook.formats.layout import FormatError
-from daybook.imports import Counts, ImportRefused, Options, check_size, default_source, open_file, sentence
+from daybook.import_counts import Counts
 from daybook.sql import moment
+from daybook.upload_options import ImportRefused, Options, check_size, default_source, open_file, sentence
 from daybook.upload_report import LINE_COUNTS, SHOWN_ISSUES, iso_time
 
 _SAMPLE = 20  # readings shown of each sensor, at most

@@ -14,8 +14,8 @@ from daybook import imports, removal, sql
 from daybook.command_line import with_database
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
-from daybook.imports import ImportRefused, Options, Sender
 from daybook.models import UNFINISHED, Reading, Sensor, Upload
+from daybook.upload_options import ImportRefused, Options, Sender, sentence
 from daybook.upload_report import read_report
 
 _PIECE = 256 * 1024
@@ -40,7 +40,7 @@ def import_file(
     try:
         options.check()
     except (FormatError, ImportRefused) as error:
-        raise click.ClickException(imports.sentence(error)) from None
+        raise click.ClickException(sentence(error)) from None
     size = file.stat().st_size
     upload_id = imports.announce(db.engine, file.name, options, Sender(), size)
     imports.import_stream(

@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import psycopg2.errors
 import sqlalchemy as sa
@@ -24,13 +23,24 @@ from sqlalchemy.engine import Connection, Engine
 from daybook import raw_copies, removal, sources, sql
 from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
-from daybook.formats import times
 from daybook.formats.batch import Batch, Issue, Series
 from daybook.formats.file_reader import FileReader
-from daybook.formats.layout import DateOrder, FormatError, Layout
+from daybook.formats.layout import FormatError, Layout
+from daybook.import_counts import Counts
 from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
 from daybook.source_lock import take_source
 from daybook.store import Stored, sort_rows
+from daybook.upload_options import (
+    CutOff,
+    ImportRefused,
+    Options,
+    Sender,
+    check_size,
+    clean_filename,
+    default_source,
+    open_file,
+    sentence,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,24 +48,6 @@ MAX_ISSUES = 100_000
 MAX_SENSORS = 10_000  # of one file: each is held in memory, and a column of comments is no column of names
 _PROGRESS_SECONDS = 0.5
 _SOURCE_WAIT_SECONDS = 600
-_ALL_BAD_ROWS = 1000
-
-
-class ImportRefused(ValueError):
-    """The upload fails for a reason that a person can act on."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
-
-
-class CutOff(OSError):
-    """The bytes ended before the last one: cut_off, stalled or too_large. Raised by the stream that is read."""
-
-    def __init__(self, message: str, code: str = "cut_off") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Cancelled(Exception):
@@ -64,89 +56,6 @@ class Cancelled(Exception):
 
 class _Superseded(Exception):
     """The upload's row says that somebody else has ended this import."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the sender says about a file. source: its name, or empty for the file's own name without extension."""
-
-    source: str = ""
-    timezone: str = ""
-    date_order: str = ""
-    on_bad_row: Literal["skip", "fail"] = "skip"
-
-    def check(self) -> None:
-        """Raises ImportRefused or FormatError for a value that cannot be used, before any byte is read."""
-        if self.timezone:
-            times.zone(self.timezone)
-        if self.date_order not in ("", "ymd", "dmy", "mdy"):
-            raise ImportRefused("bad_date_order", f'date_order is "{self.date_order}"; write dmy, mdy or ymd')
-        if self.on_bad_row not in ("skip", "fail"):
-            raise ImportRefused("bad_on_bad_row", f'on_bad_row is "{self.on_bad_row}"; write skip or fail')
-        if self.source:
-            try:
-                sources.clean_name(self.source, "source")
-            except sources.BadName as error:
-                raise ImportRefused("bad_source", str(error)) from error
-
-
-@dataclass(frozen=True)
-class Sender:
-    """Who sent a file: an account, with or without a token, or somebody in a chat."""
-
-    account_id: int | None = None
-    api_token_id: int | None = None
-    telegram_user_id: int | None = None
-
-
-@dataclass
-class Counts:
-    """The account of lines and cells so far."""
-
-    lines_total: int = 0
-    lines_preamble: int = 0
-    lines_blank: int = 0
-    lines_read: int = 0
-    lines_rejected: int = 0
-    cells_missing: int = 0
-    cells_not_numeric: int = 0
-    repeated: int = 0
-    first_time: int | None = None
-    last_time: int | None = None
-    issues: int = 0
-    first_rejected: Issue | None = None
-
-    def add(self, batch: Batch) -> None:
-        """Adds what a batch held."""
-        self.lines_total += batch.lines
-        self.lines_preamble += batch.preamble
-        self.lines_blank += batch.blank
-        self.lines_read += batch.read
-        self.lines_rejected += batch.rejected
-        self.cells_missing += batch.missing
-        self.cells_not_numeric += batch.not_numeric
-        for series in batch.series:
-            first, last = int(series.times.min()), int(series.times.max())
-            self.first_time = first if self.first_time is None else min(self.first_time, first)
-            self.last_time = last if self.last_time is None else max(self.last_time, last)
-        if self.first_rejected is None:
-            self.first_rejected = next((issue for issue in batch.issues if issue.rejected), None)
-
-    def check_rejected(self, options: Options, last: bool) -> None:
-        """Raises ImportRefused when so much was rejected that the file must have been understood wrongly."""
-        bad, rows = self.lines_rejected, self.lines_rejected + self.lines_read
-        if not bad:
-            return
-        example = f", for example {_issue_in_words(self.first_rejected)}" if self.first_rejected else ""
-        if options.on_bad_row == "fail":
-            hint = "Mend the line, or let bad rows be skipped."
-            raise ImportRefused("bad_row", f"a row cannot be read{example}", hint)
-        if (bad == rows >= _ALL_BAD_ROWS) or (last and bad * 2 > rows):
-            raise ImportRefused(
-                "too_many_bad_rows",
-                f"{bad:,} of {rows:,} rows cannot be read{example}",
-                "The file was understood wrongly, or it is damaged; nothing of it was kept.",
-            )
 
 
 def announce(engine: Engine, filename: str, options: Options, sender: Sender, bytes_total: int | None = None) -> int:
@@ -182,37 +91,6 @@ def request_cancel(engine: Engine, upload_id: int, patience: float = 0.0) -> Non
             if connection.scalar(sa.select(Upload.status).where(Upload.id == upload_id)) != "importing":
                 return
         time.sleep(0.1)
-
-
-def open_file(settings: Settings, options: Options) -> FileReader:
-    """The reader for a file of which the sender says this."""
-    return FileReader(
-        unpacked_max_bytes=settings.unpacked_max_bytes,
-        timezone=options.timezone or None,
-        date_order=cast(DateOrder | None, options.date_order or None),
-    )
-
-
-def check_size(size: int, settings: Settings) -> None:
-    """Raises CutOff when that is more bytes than this server takes of one file."""
-    if size > settings.upload_max_bytes:
-        raise CutOff(
-            f"the file is larger than {settings.upload_max_bytes:,} bytes, the most that this server takes; split it, "
-            "or raise UPLOAD_MAX_BYTES",
-            code="too_large",
-        )
-
-
-def default_source(filename: str) -> str:
-    """The name of the source when the sender gives none: the file's name without its extensions."""
-    return PurePosixPath(filename.removesuffix(".gz")).stem[: sources.MAX_NAME].strip() or "unnamed"
-
-
-def clean_filename(text: str) -> str:
-    """The name alone, without folders and characters that cannot be shown, at most 255 characters."""
-    name = PurePosixPath(PureWindowsPath(text).as_posix()).name
-    name = "".join(letter if letter.isprintable() else " " for letter in name).strip()
-    return name[-255:] or "unnamed"
 
 
 def import_stream(
@@ -530,13 +408,3 @@ def _storable(issue: Issue) -> dict[str, Any]:
 
 def _moment(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else sql.moment(microseconds)
-
-
-def sentence(error: FormatError | ImportRefused) -> str:
-    """What went wrong and what to do about it, in one text for people."""
-    return f"{error}. {error.hint}" if error.hint else str(error)
-
-
-def _issue_in_words(issue: Issue) -> str:
-    column = f', column "{issue.column}"' if issue.column else ""
-    return f'line {issue.line}{column}: "{issue.value[:60]}" {issue.reason}'

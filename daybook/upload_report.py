@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from daybook import sql
-from daybook.imports import default_source
 from daybook.models import Sensor, Source, Upload, UploadIssue, UploadSensor
+from daybook.upload_options import default_source
 
 SHOWN_ISSUES = 100
 

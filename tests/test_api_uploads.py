@@ -338,9 +338,10 @@ def test_raw_copies_are_not_kept_when_that_is_set(
 
     from daybook import imports
     from daybook.extensions import db
+    from daybook.upload_options import Options, Sender
 
     app = make_app(replace(settings, keep_uploads=False))
     with app.app_context():
-        upload_id = imports.announce(db.engine, "m.csv", imports.Options(), imports.Sender())
+        upload_id = imports.announce(db.engine, "m.csv", Options(), Sender())
         imports.import_stream(db.engine, app.config["DAYBOOK"], [GOOD], upload_id=upload_id)
     assert list((settings.instance_path / "uploads").iterdir()) == []

@@ -21,10 +21,10 @@ from daybook import batch_queue, imports, raw_copies, removal, sql
 from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
 from daybook.extensions import db
-from daybook.imports import CutOff, ImportRefused, Options, Sender
 from daybook.models import Reading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.readings import open_reader
 from daybook.store import Rows, Stored, open_writer, sort_rows
+from daybook.upload_options import CutOff, ImportRefused, Options, Sender
 from tests.wire import check_counts, readings, uploads, wait_for, wide_csv
 
 DAY = 86_400_000_000

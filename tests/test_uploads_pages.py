@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from daybook import imports
 from daybook.extensions import db
-from daybook.imports import Options, Sender
+from daybook.upload_options import Options, Sender
 from tests.browser import check_page
 from tests.conftest import csrf_token, sign_in
 

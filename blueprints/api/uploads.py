@@ -15,9 +15,9 @@ from blueprints.template_filters import sentence_case
 from daybook import dry_runs, imports, raw_copies, removal
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
-from daybook.imports import ImportRefused, Options, Sender
 from daybook.models import UNFINISHED
 from daybook.source_lock import SourceBusy
+from daybook.upload_options import CutOff, ImportRefused, Options, Sender, clean_filename
 from daybook.upload_report import UploadReport, iso_time, read_report, read_reports, source_of
 
 KNOWN = "filename source file_type timezone date_order on_duplicate on_bad_row dry_run".split()
@@ -33,14 +33,14 @@ def create_upload() -> ResponseReturnValue:
     with upload_slot():
         try:
             filename, pieces, size = incoming_file()
-        except imports.CutOff as error:
+        except CutOff as error:
             hint = "Send the raw file (curl -T), or a form with the file in its part `file`."
             raise ApiError(STATUS_OF_ERROR.get(error.code, 400), error.code, str(error), hint) from None
         settings = current_app.config["DAYBOOK"]
         if request.args.get("dry_run", "0") not in ("", "0"):
             try:
-                answer = dry_runs.dry_run(settings, pieces, imports.clean_filename(filename), options)
-            except imports.CutOff as error:
+                answer = dry_runs.dry_run(settings, pieces, clean_filename(filename), options)
+            except CutOff as error:
                 raise ApiError(STATUS_OF_ERROR.get(error.code, 400), error.code, str(error)) from None
             return jsonify(answer), 422 if "error" in answer else 200
         return import_and_answer(filename, options, pieces, size)
