@@ -1,5 +1,6 @@
 """The upload page: files come in as streams, each with a card that says how far it is and what became of it."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -159,8 +160,9 @@ def import_again(upload_id: int) -> ResponseReturnValue:
     path = raw_copies.find(copies_folder(), upload_id)
     if report.upload.status != "failed" or report.upload.sha256 is None or path is None:
         abort(409, "Only a failed upload whose file is kept can be imported again.")
+    before = report.upload.options
     try:
-        options = read_options({**report.upload.options, **request.form})
+        options = replace(read_options({**before, **request.form}), on_bad_row=before.get("on_bad_row", "skip"))
     except Complaint as complaint:
         abort(422, sentence_case(complaint.text))
     sender = Sender(account_id=current_user.id)

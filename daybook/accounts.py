@@ -206,15 +206,21 @@ def change_password(account: Account, old: str, new: str, repeated: str | None =
     `repeated` is the new one typed again, where somebody had to.
     """
     complaints = {}
-    if not _matches(account.password_hash, old):
+    stored_hash, username = account.password_hash, account.username
+    db.session.rollback()  # no transaction is open while passwords are hashed, which takes its time on purpose
+    if not _matches(stored_hash, old):
         complaints["old_password"] = ["This is not your current password."]
-    if sentences := password_complaints(new, account.username):
+    if sentences := password_complaints(new, username):
         complaints["new_password"] = sentences
     if repeated is not None and repeated != new:
         complaints["repeated"] = ["The two passwords are not the same; type them again."]
     if complaints:
         raise AccountError(**complaints)
-    account.password_hash = _hash(new)
+    new_hash = _hash(new)
+    if account.password_hash != stored_hash:
+        db.session.rollback()
+        raise AccountError(old_password=["Your password was changed elsewhere just now."])
+    account.password_hash = new_hash
     db.session.commit()
 
 
@@ -257,6 +263,7 @@ def create_first_admin(username: str, password: str) -> Account:
         if not locks.try_lock("setup", 0) or not no_account_yet():
             db.session.rollback()
             raise AlreadySetUp
+        db.session.rollback()  # no transaction is open while the password is hashed
         return create_account(username, password, "admin")
 
 

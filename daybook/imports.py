@@ -154,6 +154,7 @@ class _Import:
         pieces = iter(stream)
         keep_raw = False
         try:
+            self._raw.begin()
             if self._read_all(pieces):
                 self._finish()
             keep_raw = self._settings.keep_uploads
@@ -392,8 +393,10 @@ class _Import:
 def _why(error: BaseException) -> ImportRefused:
     """A failure that is no fault of the file's, in words for the sender."""
     cause = getattr(error, "orig", None) or error
-    if (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)) or (
-        isinstance(cause, sqlite3.OperationalError | psycopg2.errors.DiskFull) and "full" in str(cause)
+    if (
+        (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
+        or isinstance(cause, psycopg2.errors.DiskFull)
+        or (isinstance(cause, sqlite3.OperationalError) and "full" in str(cause))
     ):
         return ImportRefused("disk_full", "The server's disk is full. Make room on it, then upload the file again.")
     if isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError | sqlite3.OperationalError):

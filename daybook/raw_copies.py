@@ -14,17 +14,21 @@ _PIECE = 256 * 1024
 
 
 class RawCopy:
-    """Writes one file's bytes: gzip as it is, anything else as zstd. `close` or `discard` ends it."""
+    """Writes one file's bytes: gzip as it is, anything else as zstd. `begin` first; `close` or `discard` ends it."""
 
     def __init__(self, folder: Path, upload_id: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._folder = folder
+        self._upload_id = upload_id
         self._base = folder / str(upload_id)
         self._hash = hashlib.sha256()
         self._file: IO[bytes] | None = None
         self._stream: Any = None
         self._path = self._base
-        # A new book in an old folder begins its numbers again: what lies there under this one is not this file.
-        remove(folder, upload_id)
+
+    def begin(self) -> None:
+        """Makes room: a new book in an old folder begins its numbers again, and what lies there is not this file."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        remove(self._folder, self._upload_id)
 
     def write(self, data: bytes) -> None:
         if self._stream is None:
@@ -49,7 +53,8 @@ class RawCopy:
         """Ends the copy and removes it."""
         with suppress(OSError):  # what cannot be written any more need not be
             self.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 def find(folder: Path, upload_id: int) -> Path | None:

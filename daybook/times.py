@@ -77,9 +77,10 @@ def read_typed_range(start: str, end: str) -> tuple[int, int]:
     """
     first = _typed("From", start) if start else EARLIEST
     last = _typed("To", end) - 1 if end else LATEST
-    if end and _is_date(end):
+    whole_day = bool(end) and _is_date(end)
+    if whole_day:
         last = min(last + DAY, LATEST)
-    if last < first - 1:
+    if last < (first if whole_day else first - 1):
         raise TimeError("From is later than To; swap them")
     return first, last
 

@@ -120,8 +120,10 @@ def _entangled(connection: Connection, row: Any) -> tuple[list[int], list[int]]:
     if row.status != "done" or row.source_id is None or row.first_time is None:
         return [], []
     # What one upload met as a duplicate another had brought, in the same source and the same stretch of time.
+    mine = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id == row.id)
     near = (
         Upload.id != row.id,
+        sa.exists().where(UploadSensor.upload_id == Upload.id, UploadSensor.sensor_id.in_(mine)),
         Upload.source_id == row.source_id,
         Upload.first_time <= row.last_time,
         Upload.last_time >= row.first_time,
@@ -129,7 +131,8 @@ def _entangled(connection: Connection, row: Any) -> tuple[list[int], list[int]]:
     later = Upload.status == "done", Upload.readings_duplicate > 0, Upload.started_at >= row.finished_at
     met_by = connection.scalars(sa.select(Upload.id).where(*near, *later).order_by(Upload.id).limit(10))
     lost: list[int] = []
-    if row.readings_duplicate:
+    brought_back = Upload.status == "done", Upload.sha256 == row.sha256, Upload.id > row.id
+    if row.readings_duplicate and connection.scalar(sa.select(Upload.id).where(*near, *brought_back).limit(1)) is None:
         undone = Upload.status == "undone", Upload.started_at <= row.started_at, Upload.finished_at >= row.finished_at
         lost = list(connection.scalars(sa.select(Upload.id).where(*near, *undone).order_by(Upload.id).limit(10)))
     return list(met_by) if row.readings_added else [], lost

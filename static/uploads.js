@@ -12,6 +12,7 @@
   const button = form.querySelector("button[type=submit]");
   const running = new Map(); // upload id -> {request, sent, total}
   const queue = [];
+  const cancelled = new Set();
   let busy = false;
 
   const token = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
@@ -97,11 +98,13 @@
   // The card that the server polls in replaces what was drawn here; draw again.
   document.addEventListener("htmx:afterSwap", () => running.forEach((_, id) => draw(id)));
   document.addEventListener("htmx:afterRequest", (event) => {
-    const cancelled = event.target.closest && event.target.closest("[data-cancel]");
-    if (!cancelled) return;
-    const state = running.get(cancelled.dataset.cancel);
+    const pressed = event.target.closest && event.target.closest("[data-cancel]");
+    if (!pressed) return;
+    const id = pressed.dataset.cancel;
+    cancelled.add(id);
+    const state = running.get(id);
     if (state) state.request.abort();
-    const place = queue.findIndex((job) => job.id === cancelled.dataset.cancel);
+    const place = queue.findIndex((job) => job.id === id);
     if (place >= 0) queue.splice(place, 1);
   });
 
@@ -113,6 +116,7 @@
       const wait = await sendOnce(job);
       if (!wait) return;
       await pause(wait);
+      if (cancelled.has(job.id)) return;
     }
     say(`The server is too busy to take ${job.file.name}. Upload it again later.`);
   }
@@ -219,6 +223,6 @@
   });
 
   window.addEventListener("beforeunload", (event) => {
-    if (running.size || queue.length) event.preventDefault();
+    if (busy || queue.length) event.preventDefault();
   });
 })();

@@ -4,12 +4,14 @@ import errno
 import gzip
 import math
 import random
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import psycopg2.errors
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -521,3 +523,34 @@ def test_a_full_disk_leaves_neither_readings_nor_the_copy(
     assert "disk is full" in row.error
     assert raw_copies.find(settings.instance_path / "uploads", upload_id) is None
     assert not readings(engine)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (sqlite3.OperationalError("database or disk is full"), "disk_full"),
+        (psycopg2.errors.DiskFull("could not extend file: No space left on device"), "disk_full"),
+        (psycopg2.OperationalError("server closed the connection unexpectedly"), "database_lost"),
+        (RuntimeError("a bug"), "internal_error"),
+    ],
+)
+def test_what_is_no_fault_of_the_file_is_called_by_its_name(
+    engine: Engine, settings: Settings, error: Exception, code: str
+) -> None:
+    def stream() -> Iterator[bytes]:
+        yield b"time,a\n2026-01-01,1\n"
+        raise error
+
+    upload_id = imports.announce(engine, "a.csv", Options(), Sender())
+    imports.import_stream(engine, settings, stream(), upload_id=upload_id)
+    (row,) = uploads(engine)
+    assert (row.status, row.error_code) == ("failed", code)
+    assert not readings(engine)
+
+
+def test_a_folder_of_copies_that_cannot_be_used_fails_the_upload(engine: Engine, settings: Settings) -> None:
+    (settings.instance_path / "uploads").write_text("a file where the folder should be")
+    upload_id = imports.announce(engine, "a.csv", Options(), Sender())
+    imports.import_stream(engine, settings, [b"time,a\n2026-01-01,1\n"], upload_id=upload_id)
+    assert [(row.status, row.error_code) for row in uploads(engine)] == [("failed", "internal_error")]

@@ -16,6 +16,7 @@ TEXT = b"time,temp\n" + b"".join(b"2024-01-01 00:%02d,%d\n" % (minute % 60, minu
 
 def write(folder: Path, *pieces: bytes, upload_id: int = 7) -> str:
     copy = RawCopy(folder, upload_id)
+    copy.begin()
     for piece in pieces:
         copy.write(piece)
     return copy.close()
@@ -79,6 +80,7 @@ def test_a_file_without_a_byte_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", TEXT, gzip.compress(TEXT)])
 def test_discard_and_remove(tmp_path: Path, data: bytes) -> None:
     copy = RawCopy(tmp_path, 7)
+    copy.begin()
     if data:
         copy.write(data)
     copy.discard()

@@ -162,14 +162,36 @@ def test_doubtful_dates_are_settled_with_a_click(editor: FlaskClient) -> None:
     assert editor.post(f"{again.location}/again", data={"date_order": "mdy"}).status_code == 409
 
 
+def test_a_file_imported_again_keeps_what_its_sender_asked_for(app: Flask, editor: FlaskClient) -> None:
+    body = b"time,a\n01/02/2026,1\n01/03/2026,2\n01/04/2026,3\nnever,4\n"
+    with app.app_context():
+        failed = imports.announce(db.engine, "m.csv", Options(on_bad_row="fail"), Sender())
+        imports.import_stream(db.engine, app.config["DAYBOOK"], [body], upload_id=failed)
+    again = editor.post(f"/uploads/{failed}/again", data={"date_order": "dmy"})
+    assert (
+        "a row cannot be read, for example line 5" in words(editor.get(again.location).get_data(as_text=True)).lower()
+    )
+
+
+def test_uploads_of_other_sensors_have_nothing_to_do_with_each_other(editor: FlaskClient) -> None:
+    first = form(editor, csrf_token(editor), (b"time,temp\n2026-01-01,1\n", "a.csv"), source="m").location
+    twice = b"time,wind\n2026-01-01,1\n2026-01-01,1\n"
+    second = form(editor, csrf_token(editor), (twice, "b.csv"), source="m").location
+    assert "goes for both" not in words(editor.get(first).get_data(as_text=True))
+    editor.post(f"{first}/undo")
+    assert "undone since" not in words(editor.get(second).get_data(as_text=True))
+
+
 def test_undo_says_which_other_upload_loses_readings(editor: FlaskClient) -> None:
     first = form(editor, csrf_token(editor), (WIND, "first.txt"), source="m").location
     second = form(editor, csrf_token(editor), (WIND, "second.txt"), source="m").location
     number = second.rpartition("/")[2]
-    assert f"upload {number} brought some of the same" in words(editor.get(first).get_data(as_text=True))
+    assert f"upload {number} brought readings at the same times" in words(editor.get(first).get_data(as_text=True))
     editor.post(f"{first}/undo")
     page = words(editor.get(second).get_data(as_text=True))
     assert "was undone since. Upload this file again to bring them back" in page
+    form(editor, csrf_token(editor), (WIND, "third.txt"), source="m")
+    assert "undone since" not in words(editor.get(second).get_data(as_text=True))
 
 
 def test_what_is_wrong_with_an_announcement_names_its_field(editor: FlaskClient) -> None:
