@@ -47,6 +47,11 @@ class BatchQueue:
         for thread in self._threads:
             thread.start()
 
+    def so_far(self) -> tuple[int, int]:
+        """How many readings were added and how many were duplicates, up to now."""
+        with self._changed:
+            return self.stored.added.total(), self.stored.duplicates
+
     def put(self, rows: Rows) -> None:
         """Hands the rows over; waits while there is no room. Raises what a writer raised."""
         batch = _Batch(rows, rows.ranges())

@@ -29,7 +29,7 @@ from daybook.formats.layout import FormatError, Layout
 from daybook.import_counts import Counts
 from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
 from daybook.source_lock import take_source
-from daybook.store import Stored, sort_rows
+from daybook.store import sort_rows
 from daybook.upload_options import (
     CutOff,
     ImportRefused,
@@ -319,7 +319,7 @@ class _Import:
                 sa.insert(UploadIssue), [{"upload_id": self._upload_id, **_storable(issue)} for issue in self._issues]
             )
             self._issues = []
-        stored = self._queue.stored if self._queue else Stored()
+        added, duplicates = self._queue.so_far() if self._queue else (0, 0)
         counts = asdict(self._counts)
         first, last = counts.pop("first_time"), counts.pop("last_time")
         for inner in ("repeated", "issues", "first_rejected"):
@@ -330,8 +330,8 @@ class _Import:
             .values(
                 {
                     "bytes_done": self._bytes_done,
-                    "readings_added": stored.added.total(),
-                    "readings_duplicate": stored.duplicates + self._counts.repeated,
+                    "readings_added": added,
+                    "readings_duplicate": duplicates + self._counts.repeated,
                     "first_time": _moment(first),
                     "last_time": _moment(last),
                     **counts,

@@ -26,6 +26,7 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from flask_migrate import upgrade
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from sqlalchemy.engine import Engine
 
 from app import create_app
 from daybook.config import ROOT, Settings, database_url
@@ -203,6 +204,13 @@ def app(make_app: Callable[[Settings], Flask], settings: Settings) -> Flask:
 
 
 @pytest.fixture
+def engine(app: Flask) -> Engine:
+    """The engine of the app's database."""
+    with app.app_context():
+        return db.engine
+
+
+@pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
@@ -262,6 +270,12 @@ def token_for(app: Flask) -> Callable[..., str]:
             return accounts.create_token(db.session.get_one(Account, person.id), name)
 
     return make
+
+
+@pytest.fixture
+def token(make_account: Callable[..., Person], token_for: Callable[..., str]) -> str:
+    """The API token of an admin."""
+    return token_for(make_account())
 
 
 @pytest.fixture

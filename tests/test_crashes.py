@@ -16,29 +16,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from sqlalchemy.engine import Engine
 
 from daybook.config import Settings
-from daybook.extensions import db
 from daybook.models import Reading
-from tests.conftest import LiveServer, Person
+from tests.conftest import LiveServer
 from tests.wire import Line, check_counts, readings, upload, wait_for, wait_until_settled, wide_csv
 
 ROUNDS = 20 if os.environ.get("DAYBOOK_LONG") else 3
 ROWS = 20_000
 SENSORS = 20
-
-
-@pytest.fixture
-def engine(app: Flask) -> Engine:
-    with app.app_context():
-        return db.engine
-
-
-@pytest.fixture
-def token(make_account: Callable[..., Person], token_for: Callable[..., str]) -> str:
-    return token_for(make_account())
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import numpy as np
 import psycopg2.errors
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
@@ -22,7 +21,6 @@ from sqlalchemy.engine import Connection, Engine
 from daybook import batch_queue, imports, raw_copies, removal, sql
 from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
-from daybook.extensions import db
 from daybook.models import Reading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.readings import open_reader
 from daybook.store import Rows, Stored, open_writer, sort_rows
@@ -31,12 +29,6 @@ from tests.wire import check_counts, readings, uploads, wait_for, wide_csv
 
 DAY = 86_400_000_000
 YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
-
-
-@pytest.fixture
-def engine(app: Flask) -> Engine:
-    with app.app_context():
-        return db.engine
 
 
 def rows_of(*keys: tuple[int, int, float]) -> Rows:
