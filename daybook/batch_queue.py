@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
-from daybook.store import Rows, Stored, open_writer, writers_wanted
+from daybook.store import SKIP, Rows, Rules, Stored, open_writer, writers_wanted
 
 
 @dataclass(eq=False)
@@ -26,14 +26,15 @@ class _Batch:
 class BatchQueue:
     """Stores batches in the background; at most one more batch waits than there are writers.
 
-    Of two readings with the same key the one that came first stays: a batch waits until no other with a key of its own
-    is under way.
+    Readings with the same key are stored in the order in which they came: a batch waits until no other with a key of
+    its own is under way.
     """
 
-    def __init__(self, engine: Engine, upload_id: int) -> None:
+    def __init__(self, engine: Engine, upload_id: int, rules: Rules = SKIP) -> None:
         self.stored = Stored()
         self._engine = engine
         self._upload_id = upload_id
+        self._rules = rules
         self._changed = threading.Condition()
         self._waiting: deque[_Batch] = deque()
         self._under_way: list[_Batch] = []
@@ -47,10 +48,10 @@ class BatchQueue:
         for thread in self._threads:
             thread.start()
 
-    def so_far(self) -> tuple[int, int]:
-        """How many readings were added and how many were duplicates, up to now."""
+    def so_far(self) -> tuple[int, int, int]:
+        """How many readings were added, were duplicates, and are to replace others, up to now."""
         with self._changed:
-            return self.stored.added.total(), self.stored.duplicates
+            return self.stored.added.total(), self.stored.duplicates, self.stored.replaced
 
     def put(self, rows: Rows) -> None:
         """Hands the rows over; waits while there is no room. Raises what a writer raised."""
@@ -94,7 +95,7 @@ class BatchQueue:
         writer = None
         try:
             while (batch := self._next()) is not None:
-                writer = writer or open_writer(self._engine, self._upload_id)
+                writer = writer or open_writer(self._engine, self._upload_id, self._rules)
                 stored = writer.write(batch.rows)
                 with self._changed:
                     self.stored.add(stored)

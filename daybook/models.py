@@ -113,7 +113,8 @@ class Upload(Base):
     """One file and what became of it.
 
     status: waiting (announced, no byte yet), importing, done, failed, cancelled, removing (its readings are being
-    taken out), undone. Readings count only once the status is done.
+    taken out), undone. Readings count only once the status is done. replaces_id: the upload whose file this is once
+    more, and which is taken back in the moment in which this one is done.
     """
 
     __tablename__ = "upload"
@@ -124,6 +125,7 @@ class Upload(Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id", ondelete="SET NULL"), index=True)
     file_type_id: Mapped[int | None] = mapped_column(ForeignKey("file_type.id", ondelete="SET NULL"))
+    replaces_id: Mapped[int | None] = mapped_column(sa.Integer)
     layout: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
     options: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
@@ -208,6 +210,23 @@ class Reading(Base):
     time: Mapped[datetime] = mapped_column(ReadingTime, primary_key=True)
     value: Mapped[float] = mapped_column(sa.Double)
     upload_id: Mapped[int | None] = mapped_column(sa.Integer)
+
+
+class Replacement(Base):
+    """A reading of an upload (value) where the book had another one (old_value, brought by old_upload_id).
+
+    While the upload is importing, the old one still stands in the table of readings; once it is done, the new one
+    does, and the old one waits here until the upload is undone (daybook/replacements.py). No foreign keys, as above.
+    """
+
+    __tablename__ = "replacement"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    upload_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    time: Mapped[datetime] = mapped_column(ReadingTime, primary_key=True)
+    sensor_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    value: Mapped[float] = mapped_column(sa.Double)
+    old_value: Mapped[float] = mapped_column(sa.Double)
+    old_upload_id: Mapped[int | None] = mapped_column(sa.Integer)
 
 
 class Counter(Base):

@@ -9,7 +9,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import raw_copies, sql
+from daybook import raw_copies, replacements, sql
 from daybook.config import Settings
 from daybook.models import UNFINISHED, Reading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.source_lock import SourceBusy, give_up_after, lock_source
@@ -17,7 +17,13 @@ from daybook.source_lock import SourceBusy, give_up_after, lock_source
 log = logging.getLogger(__name__)
 
 # What an upload's row says of readings when none of them stayed.
-NOTHING_STORED = {"readings_added": 0, "readings_duplicate": 0, "first_time": None, "last_time": None}
+NOTHING_STORED = {
+    "readings_added": 0,
+    "readings_duplicate": 0,
+    "readings_replaced": 0,
+    "first_time": None,
+    "last_time": None,
+}
 _NEVER_STARTED = timedelta(days=1)  # a page with many files sends them one after the other
 _INTERRUPTED = "The server was stopped while this file was being imported. Upload it again."
 _NEVER_CAME = "The file was announced, but its bytes never came. Upload it again."
@@ -27,17 +33,22 @@ def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
     """Removes every reading of the upload, and the sensors and the source that it made and nothing else uses; then says
     in its row how it ended: by its error_code failed or cancelled, without one undone.
 
-    The caller holds the upload's lock. The readings count for nobody from the first moment; a removal that is
-    interrupted goes on where it stopped when it is called again.
+    The caller holds the upload's lock, or its source's, as every other who removes does. The readings count for nobody
+    from the first moment, and what they had replaced is there again; a removal that is interrupted goes on where it
+    stopped when it is called again.
     """
     with engine.begin() as connection:
-        connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status="removing"))
-        touched = connection.execute(
-            sa.select(UploadSensor.sensor_id, UploadSensor.added)
+        if not stop_counting(connection, upload_id):
+            connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status="removing"))
+            replacements.drop(connection, upload_id)
+        touched = connection.scalars(
+            sa.select(UploadSensor.sensor_id)
             .where(UploadSensor.upload_id == upload_id)
             .order_by(UploadSensor.sensor_id)
         ).all()
-    for sensor_id, counted in touched:
+        # Of an upload that failed no sensor has counted anything; one that is undone was done before.
+        counted = connection.scalar(sa.select(Upload.error_code).where(Upload.id == upload_id)) is None
+    for sensor_id in touched:
         with engine.begin() as connection:
             gone = connection.execute(
                 sa.delete(Reading).where(Reading.sensor_id == sensor_id, Reading.upload_id == upload_id)
@@ -49,6 +60,19 @@ def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
         error_code = connection.scalar(sa.select(Upload.error_code).where(Upload.id == upload_id))
         status = {None: "undone", "cancelled": "cancelled"}.get(error_code, "failed")
         connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status=status, finished_at=utc_now()))
+
+
+def stop_counting(connection: Connection, upload_id: int) -> bool:
+    """The first step of taking back what is done, in the caller's transaction: its readings are hidden (status
+    removing), and those that it had replaced are there again. False when it is not done.
+
+    The caller holds the source's lock, commits, and calls remove_readings.
+    """
+    done = Upload.id == upload_id, Upload.status == "done"
+    if connection.execute(sa.update(Upload).where(*done).values(status="removing")).rowcount == 0:
+        return False
+    replacements.take_back(connection, upload_id)
+    return True
 
 
 def count_readings(connection: Connection, sensor_id: int, change: int) -> None:
@@ -72,11 +96,8 @@ def undo(engine: Engine, settings: Settings, upload_id: int, patience: float = 5
             busy = "another file is being imported into the same source right now; undo this one when that has ended"
             lock_source(locks, source_id, give_up_after(patience, busy))
         with engine.begin() as connection:
-            taken = connection.execute(
-                sa.update(Upload).where(Upload.id == upload_id, Upload.status == "done").values(status="removing")
-            ).rowcount
-        if not taken:
-            return False
+            if not stop_counting(connection, upload_id):
+                return False
         remove_readings(engine, locks, upload_id)
     return True
 

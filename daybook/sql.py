@@ -335,6 +335,37 @@ def latest(connection: Connection, sensor_ids: list[int], condition: str) -> lis
     return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
+def chunk_width(connection: Connection) -> int | None:
+    """The width of a new chunk of readings in microseconds; None where there are no chunks."""
+    if connection.dialect.name == "sqlite":
+        return None
+    query = (
+        "SELECT CAST(extract(epoch FROM time_interval) AS bigint) FROM timescaledb_information.dimensions "
+        "WHERE hypertable_name = 'reading'"
+    )
+    return int(connection.exec_driver_sql(query).scalar_one()) * 1_000_000
+
+
+# How PostgreSQL joins many readings with others of the same keys. Left to itself it goes by statistics, which nobody
+# has gathered yet of rows that were stored a moment ago, and takes a million of them for one: then it reads a whole
+# chunk, or reads one of the two sides anew for every row of the other. Each for the rest of the transaction.
+LOOK_EACH_UP = "SET LOCAL enable_nestloop = on; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+READ_BOTH_ONCE = "SET LOCAL enable_nestloop = off; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = off"
+
+
+def plan_joins(connection: Connection, how: str) -> None:
+    """Says how joins are done in this transaction; SQLite, which looks each row up in any case, needs no word."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(how)
+
+
+def allow_large_changes(connection: Connection) -> None:
+    """Lets this transaction change any number of readings in old, compressed chunks (TimescaleDB: 100,000)."""
+    if connection.dialect.name == "postgresql":
+        limit = "timescaledb.max_tuples_decompressed_per_dml_transaction"  # not in every edition
+        connection.exec_driver_sql(f"SELECT set_config(name, '0', true) FROM pg_settings WHERE name = '{limit}'")  # noqa: S608
+
+
 def again_after_deadlock(work: Callable[[], Result], attempts: int = 5) -> Result:
     """Does `work`, a whole transaction, again when PostgreSQL ended it to let another writer out of a deadlock."""
     for _ in range(attempts - 1):

@@ -1,4 +1,4 @@
-"""Into the reading table and out of it again, batch by batch: binary COPY on PostgreSQL, executemany on SQLite.
+"""Into the reading table, batch by batch: binary COPY on PostgreSQL, executemany on SQLite.
 
 A batch is one transaction, sorted by (sensor_id, time): short transactions keep the locks that creating a chunk takes
 short, and equal order keeps two writers from waiting for each other in a circle. Knows no file format.
@@ -7,7 +7,7 @@ short, and equal order keeps two writers from waiting for each other in a circle
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import psycopg2
 import psycopg2.errors
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from daybook import sql
 
@@ -74,21 +73,50 @@ class Rows:
         }
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What becomes of a row whose key is in the book: a duplicate, which changes nothing, unless the rules say else.
+
+    replace: it takes the place of the reading there, if that has another value; of two in one file the last one counts.
+    instead_of: the upload that will be taken back when this one is done. It is as if its readings had gone already.
+    """
+
+    replace: bool = False
+    instead_of: int | None = None
+
+    @property
+    def skip_all(self) -> bool:
+        """Whether every row that is there already is a duplicate."""
+        return not self.replace and self.instead_of is None
+
+
+SKIP = Rules()
+
+
 @dataclass
 class Stored:
-    """What became of some rows: how many each sensor gained; duplicates were there before and stayed as they were."""
+    """What became of some rows: rows = added + duplicates + replaced.
+
+    added: how many each sensor gained. taken_over: how many of these wait to take the place of a reading of the upload
+    that this one stands in for, so that the table gains none. duplicates change nothing. replaced wait to take the
+    place of another reading.
+    """
 
     added: Counter[int] = field(default_factory=Counter)
     duplicates: int = 0
+    replaced: int = 0
+    taken_over: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: "Stored") -> None:
         self.added.update(other.added)
         self.duplicates += other.duplicates
+        self.replaced += other.replaced
+        self.taken_over.update(other.taken_over)
 
 
-def sort_rows(series: Iterable[tuple[int, Int64s, Float64s]]) -> tuple[Rows, int]:
+def sort_rows(series: Iterable[tuple[int, Int64s, Float64s]], keep_last: bool = False) -> tuple[Rows, int]:
     """Puts (sensor_id, times, values) together into sorted rows; of two readings of one sensor at one time the first
-    is kept. Returns the rows and how many were left out that way."""
+    is kept, or the last. Returns the rows and how many were left out that way."""
     ids, stamps, values = [], [], []
     repeated = 0
     by_sensor: dict[int, list[tuple[Int64s, Float64s]]] = {}
@@ -102,9 +130,10 @@ def sort_rows(series: Iterable[tuple[int, Int64s, Float64s]]) -> tuple[Rows, int
         if (steps <= 0).any():
             order = np.argsort(own_times, kind="stable")
             own_times, own_values = own_times[order], own_values[order]
-            first = np.append(True, np.diff(own_times) > 0)
-            repeated += int(len(first) - first.sum())
-            own_times, own_values = own_times[first], own_values[first]
+            changes = np.diff(own_times) > 0
+            kept = np.append(changes, True) if keep_last else np.append(True, changes)
+            repeated += int(len(kept) - kept.sum())
+            own_times, own_values = own_times[kept], own_values[kept]
         ids.append(np.full(len(own_times), sensor_id, np.int32))
         stamps.append(own_times)
         values.append(own_values)
@@ -123,9 +152,10 @@ class Writer(Protocol):
         """Gives the connection back."""
 
 
-def open_writer(engine: Engine, upload_id: int) -> Writer:
+def open_writer(engine: Engine, upload_id: int, rules: Rules = SKIP) -> Writer:
     """A writer for that upload on this database."""
-    return PostgresWriter(engine, upload_id) if engine.dialect.name == "postgresql" else SqliteWriter(engine, upload_id)
+    writer = PostgresWriter if engine.dialect.name == "postgresql" else SqliteWriter
+    return writer(engine, upload_id, rules)
 
 
 def writers_wanted(engine: Engine) -> int:
@@ -136,8 +166,9 @@ def writers_wanted(engine: Engine) -> int:
 class PostgresWriter:
     """Binary COPY into the hypertable; a batch that meets a key that is there goes through a temporary table."""
 
-    def __init__(self, engine: Engine, upload_id: int) -> None:
+    def __init__(self, engine: Engine, upload_id: int, rules: Rules = SKIP) -> None:
         self._upload_id = upload_id
+        self._rules = rules
         self._pooled = engine.raw_connection()
         self._connection: Any = self._pooled.driver_connection
         sql.share_upload_lock(self._connection, upload_id)
@@ -149,7 +180,9 @@ class PostgresWriter:
         data = _copy_data(rows, self._upload_id)
         for attempt in range(_TRIES):
             try:
-                return self._merge(data, len(rows)) if self._expect_duplicates else self._copy(data, rows)
+                if not self._expect_duplicates:
+                    return self._copy(data, rows)
+                return self._merge(data, len(rows)) if self._rules.skip_all else self._meet(data, rows)
             except psycopg2.errors.UniqueViolation:
                 self._connection.rollback()
                 self._expect_duplicates = True
@@ -172,16 +205,11 @@ class PostgresWriter:
         with self._connection.cursor() as cursor:
             cursor.copy_expert(_COPY.format("reading"), _Pieces(data), size=1 << 18)
         self._connection.commit()
-        ids, counts = np.unique(rows.sensor_ids, return_counts=True)
-        return Stored(Counter(dict(zip(ids.tolist(), counts.tolist(), strict=True))))
+        return Stored(_per_sensor(rows))
 
     def _merge(self, data: memoryview, count: int) -> Stored:
         with self._connection.cursor() as cursor:
-            cursor.execute(
-                "CREATE TEMPORARY TABLE IF NOT EXISTS incoming "
-                "(sensor_id int, time timestamptz, value double precision, upload_id int) ON COMMIT DELETE ROWS"
-            )
-            cursor.copy_expert(_COPY.format("incoming"), _Pieces(data), size=1 << 18)
+            self._copy_incoming(cursor, data)
             cursor.execute(
                 "WITH stored AS (INSERT INTO reading (sensor_id, time, value, upload_id) "
                 "SELECT sensor_id, time, value, upload_id FROM incoming ORDER BY sensor_id, time "
@@ -192,6 +220,46 @@ class PostgresWriter:
         duplicates = count - added.total()
         self._expect_duplicates = duplicates > 0
         return Stored(added, duplicates)
+
+    def _copy_incoming(self, cursor: Any, data: memoryview) -> None:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS incoming "
+            "(sensor_id int, time timestamptz, value double precision, upload_id int) ON COMMIT DELETE ROWS"
+        )
+        cursor.copy_expert(_COPY.format("incoming"), _Pieces(data), size=1 << 18)
+
+    def _meet(self, data: memoryview, rows: Rows) -> Stored:
+        with self._connection.cursor() as cursor:
+            self._copy_incoming(cursor, data)
+            cursor.execute(
+                "CREATE TEMPORARY TABLE IF NOT EXISTS met (sensor_id int, time timestamptz, value double precision, "
+                "there double precision, owner int, pending int, base int, base_value double precision) "
+                "ON COMMIT DELETE ROWS"
+            )
+            cursor.execute(sql.LOOK_EACH_UP)
+            there = [self._readings_of(cursor, first, last) for first, last in self._by_chunk(rows)]
+            within = _between(cursor, "reading.time", int(rows.times.min()), int(rows.times.max()))
+            stored = _Meeting(self._upload_id, self._rules, there, within, sql.READ_BOTH_ONCE).settle(cursor, rows)
+        self._connection.commit()
+        self._expect_duplicates = stored.added.total() - stored.taken_over.total() < len(rows)
+        return stored
+
+    def _by_chunk(self, rows: Rows) -> Iterator[tuple[int, int]]:
+        """The first and last time of the rows in each chunk."""
+        numbers = rows.times // self._chunk_width
+        for number in np.unique(numbers).tolist():
+            times = rows.times[numbers == number]
+            yield int(times.min()), int(times.max())
+
+    def _readings_of(self, cursor: Any, first: int, last: int) -> str:
+        """The join of `incoming` with the readings of one chunk: looking for every key in all of them would cost some
+        microseconds per chunk and key. LIMIT makes the planner look keys up, whatever it thinks of their number."""
+        return (
+            "CROSS JOIN LATERAL (SELECT value, upload_id FROM reading WHERE "  # noqa: S608 - our own words only
+            "reading.sensor_id = incoming.sensor_id "
+            f"AND reading.time = incoming.time AND {_between(cursor, 'reading.time', first, last)} LIMIT 1) AS there "
+            f"WHERE {_between(cursor, 'incoming.time', first, last)}"
+        )
 
     def _open_chunks(self, rows: Rows) -> None:
         """Makes the chunks that the rows will need, each in a transaction of its own.
@@ -236,6 +304,12 @@ def _chunks(connection: Any) -> tuple[set[int], int]:
     return starts, width
 
 
+def _between(cursor: Any, column: str, first: int, last: int) -> str:
+    """The condition that a column of times lies between these microseconds."""
+    times = cursor.mogrify("BETWEEN %s AND %s", (sql.moment(first), sql.moment(last))).decode()
+    return f"{column} {times}"
+
+
 def _copy_data(rows: Rows, upload_id: int) -> memoryview:
     body = np.empty(len(rows), _COPY_ROW)
     body["fields"], body["upload_id"] = 4, upload_id
@@ -268,41 +342,162 @@ class _Pieces:
 class SqliteWriter:
     """Prepared inserts, one transaction a batch, sensor by sensor so that each one's gain is known."""
 
-    def __init__(self, engine: Engine, upload_id: int) -> None:
+    def __init__(self, engine: Engine, upload_id: int, rules: Rules = SKIP) -> None:
         self._upload_id = upload_id
+        self._rules = rules
         self._pooled = engine.raw_connection()
         self._connection: Any = self._pooled.driver_connection
+        self._expect_duplicates = False
 
     def write(self, rows: Rows) -> Stored:
-        stored = Stored()
-        starts = np.flatnonzero(np.diff(rows.sensor_ids, prepend=-1)).tolist()
-        statement = "INSERT INTO reading VALUES ({}, ?, ?, {}) ON CONFLICT DO NOTHING"
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-                sensor_id = int(rows.sensor_ids[start])
-                pairs = zip(rows.times[start:end].tolist(), rows.values[start:end].tolist(), strict=True)
-                added = self._connection.executemany(statement.format(sensor_id, self._upload_id), pairs).rowcount
-                stored.added[sensor_id] += added
-                stored.duplicates += end - start - added
+            stored = self._meet(rows) if self._expect_duplicates else self._insert(rows)
+            if stored.duplicates and not self._rules.skip_all and not self._expect_duplicates:
+                self._connection.execute("ROLLBACK")
+                self._connection.execute("BEGIN IMMEDIATE")
+                stored = self._meet(rows)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        inserted = stored.added.total() - stored.taken_over.total()
+        self._expect_duplicates = not self._rules.skip_all and inserted < len(rows)
         return stored
+
+    def _insert(self, rows: Rows) -> Stored:
+        stored = Stored()
+        statement = "INSERT INTO reading VALUES ({}, ?, ?, {}) ON CONFLICT DO NOTHING"
+        for sensor_id, pairs, count in _by_sensor(rows):
+            added = self._connection.executemany(statement.format(sensor_id, self._upload_id), pairs).rowcount
+            stored.added[sensor_id] += added
+            stored.duplicates += count - added
+        return stored
+
+    def _meet(self, rows: Rows) -> Stored:
+        columns = {
+            "incoming": "sensor_id, time, value REAL, upload_id",
+            "met": "sensor_id, time, value REAL, there REAL, owner, pending, base, base_value REAL",
+        }
+        for table, names in columns.items():
+            self._connection.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({names})")
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
+        statement = "INSERT INTO incoming VALUES ({}, ?, ?, {})"
+        for sensor_id, pairs, _ in _by_sensor(rows):
+            self._connection.executemany(statement.format(sensor_id, self._upload_id), pairs)
+        there = ["CROSS JOIN reading AS there ON there.sensor_id = incoming.sensor_id AND there.time = incoming.time"]
+        return _Meeting(self._upload_id, self._rules, there, "true").settle(self._connection.cursor(), rows)
 
     def close(self) -> None:
         self._pooled.close()
 
 
-def remove_upload(connection: Connection, upload_id: int, sensor_ids: Iterable[int]) -> Iterable[tuple[int, int]]:
-    """Deletes the readings of the upload, sensor by sensor, each in a transaction of its own.
+def _by_sensor(rows: Rows) -> Iterable[tuple[int, Iterable[tuple[int, float]], int]]:
+    """(sensor_id, its (time, value) pairs, their number), sensor by sensor."""
+    starts = np.flatnonzero(np.diff(rows.sensor_ids, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        pairs = zip(rows.times[start:end].tolist(), rows.values[start:end].tolist(), strict=True)
+        yield int(rows.sensor_ids[start]), pairs, end - start
 
-    Yields (sensor_id, how many went). Goes on where it stopped when it is called again.
+
+def _per_sensor(rows: Rows) -> Counter[int]:
+    ids, counts = np.unique(rows.sensor_ids, return_counts=True)
+    return Counter(dict(zip(ids.tolist(), counts.tolist(), strict=True)))
+
+
+class _Meeting:
+    """Rows of the temporary table `incoming` meet what is in the book, by rules other than SKIP.
+
+    The table `met` gets a row for each whose key is taken: by which value, of which upload (owner, 0 where it has
+    none); pending: this upload wants the key already, by an earlier batch; base: there is a reading, other than that of
+    the upload which is about to go; base_value: its value.
+
+    The words are the same for both databases, but for `there`, which joins `incoming` to the reading of its key, part
+    by part, and `within`, a condition that says in which stretch of time `reading` has to be looked at.
     """
-    statement = sa.text("DELETE FROM reading WHERE sensor_id = :sensor AND upload_id = :upload")
-    for sensor_id in sensor_ids:
-        with connection.begin():
-            gone = connection.execute(statement, {"sensor": sensor_id, "upload": upload_id}).rowcount
-        yield sensor_id, gone
+
+    def __init__(
+        self, upload_id: int, rules: Rules, there: Sequence[str], within: str, read_both_once: str = ""
+    ) -> None:
+        self._me, self._gone = upload_id, rules.instead_of or -1
+        self._there, self._within, self._read_both_once = there, within, read_both_once
+        if rules.replace:
+            # Of two readings in one file the last one counts: it may change its mind about what it wants.
+            self._wanted = f"(owner <> {self._me} AND (base = 0 OR value <> base_value))"
+            self._not_any_more = f"(owner <> {self._me} AND base = 1 AND value = base_value AND pending = 1)"
+            self._changed = f"(met.owner = {self._me} AND met.value <> met.there)"
+        else:
+            self._wanted = "(base = 0 AND pending = 0)"
+            self._not_any_more = self._changed = "(1 = 0)"
+
+    def settle(self, cursor: Any, rows: Rows) -> Stored:
+        """Stores what is new, notes what is to replace something; the caller commits."""
+        self._find(cursor)
+        cursor.execute(
+            f"SELECT sensor_id, count(*), sum(CASE WHEN base = 0 AND pending = 0 THEN 1 ELSE 0 END), "  # noqa: S608
+            f"sum(CASE WHEN {self._wanted} AND base = 1 AND pending = 0 THEN 1 ELSE 0 END), "
+            f"sum(CASE WHEN {self._not_any_more} THEN 1 ELSE 0 END), sum(CASE WHEN {self._changed} THEN 1 ELSE 0 END) "
+            "FROM met GROUP BY sensor_id"
+        )
+        stored, met, released, changed = Stored(_per_sensor(rows)), 0, 0, 0
+        for sensor_id, count, taken_over, replaced, not_any_more, other in cursor.fetchall():
+            stored.added[sensor_id] += taken_over - count
+            stored.taken_over[sensor_id] += taken_over
+            stored.replaced += replaced - not_any_more
+            met, released, changed = met + count, released + not_any_more, changed + other
+        stored.duplicates = len(rows) - stored.added.total() - stored.replaced
+        if met < len(rows):
+            self._insert(cursor, len(rows) - met)
+        if met:
+            self._want(cursor)
+        if changed:
+            self._change(cursor)
+        if released:
+            self._release(cursor)
+        return stored
+
+    def _find(self, cursor: Any) -> None:
+        same = "time = incoming.time AND sensor_id = incoming.sensor_id"
+        # LIMIT keeps PostgreSQL from making a table of all that the upload wants, once for every batch.
+        pending = f"(SELECT 1 FROM replacement WHERE upload_id = {self._me} AND {same} LIMIT 1)"  # noqa: S608
+        below = f"(SELECT old_value FROM replacement WHERE upload_id = {self._gone} AND {same} LIMIT 1)"  # noqa: S608
+        goes = f"there.upload_id = {self._gone}"
+        for there in self._there:
+            cursor.execute(
+                "INSERT INTO met SELECT incoming.sensor_id, incoming.time, incoming.value, there.value, "  # noqa: S608
+                f"coalesce(there.upload_id, 0), CASE WHEN {pending} IS NULL THEN 0 ELSE 1 END, "
+                f"CASE WHEN {goes} AND {below} IS NULL THEN 0 ELSE 1 END, "
+                f"CASE WHEN {goes} THEN {below} ELSE there.value END FROM incoming {there}"
+            )
+
+    def _insert(self, cursor: Any, count: int) -> None:
+        cursor.execute(
+            "INSERT INTO reading (sensor_id, time, value, upload_id) SELECT sensor_id, time, value, upload_id "
+            "FROM incoming WHERE true ORDER BY sensor_id, time ON CONFLICT DO NOTHING"
+        )
+        if cursor.rowcount != count:
+            raise RuntimeError(
+                f"{cursor.rowcount} of {count} new readings were stored: another writer is in the source"
+            )
+
+    def _want(self, cursor: Any) -> None:
+        cursor.execute(
+            "INSERT INTO replacement (upload_id, time, sensor_id, value, old_value, old_upload_id) "  # noqa: S608
+            f"SELECT {self._me}, time, sensor_id, value, there, nullif(owner, 0) FROM met WHERE {self._wanted} "
+            "ORDER BY time, sensor_id ON CONFLICT (upload_id, time, sensor_id) DO UPDATE SET value = excluded.value"
+        )
+
+    def _release(self, cursor: Any) -> None:
+        if self._read_both_once:
+            cursor.execute(self._read_both_once)
+        cursor.execute(
+            f"DELETE FROM replacement WHERE upload_id = {self._me} AND (time, sensor_id) IN "  # noqa: S608
+            f"(SELECT time, sensor_id FROM met WHERE {self._not_any_more})"
+        )
+
+    def _change(self, cursor: Any) -> None:
+        cursor.execute(
+            f"UPDATE reading SET value = met.value FROM met WHERE {self._changed} AND {self._within} "  # noqa: S608
+            "AND reading.sensor_id = met.sensor_id AND reading.time = met.time"
+        )
