@@ -2,6 +2,7 @@
 
 import pytest
 
+from daybook.formats.layout import FormatError
 from tests.formats_reading import Reading, read_file
 
 ODD = "no row\n"  # a line that makes its block be read line by line
@@ -126,9 +127,9 @@ def test_decimal_commas_are_read_where_the_columns_show_them() -> None:
 
 
 def test_a_point_is_no_decimal_mark_among_decimal_commas() -> None:
-    found = both_ways("time;a\n2020-01-01;1,5\n2020-01-02;2,5\n2020-01-03;1.234")
+    found = both_ways("time;a\n2020-01-01;1,5\n2020-01-02;2,5\n2020-01-03;1.23")
     assert found.values("a") == [1.5, 2.5]
-    assert [(issue.line, issue.value) for issue in found.issues] == [(4, "1.234")]
+    assert [(issue.line, issue.value) for issue in found.issues] == [(4, "1.23")]
 
 
 def test_quoted_decimal_commas_are_read_in_comma_separated_files() -> None:
@@ -136,9 +137,11 @@ def test_quoted_decimal_commas_are_read_in_comma_separated_files() -> None:
 
 
 def test_commas_between_thousands_are_never_read_as_decimal_commas() -> None:
-    found = both_ways('time,a,b\n2020-01-01,"1,234",1\n2020-01-02,"2,345",2\n2020-01-03,7,3')
-    assert found.values("a") == [7]
-    assert [issue.value for issue in found.issues] == ["1,234", "2,345"]
+    with pytest.raises(FormatError) as caught:
+        read_file('time,a,b\n2020-01-01,"1,234",1\n2020-01-02,"2,345",2\n2020-01-03,7,3')
+    assert caught.value.code == "ambiguous_numbers"
+    found = both_ways('time,a,b\n2020-01-01,"1,234.5",1\n2020-01-02,"2,345",2\n2020-01-03,7,3')
+    assert found.values("a") == [1234.5, 2345, 7]
 
 
 @pytest.mark.parametrize(

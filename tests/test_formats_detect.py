@@ -1,7 +1,5 @@
 """What Daybook understands of a file without being told, and the words in which it refuses the rest."""
 
-import json
-
 import pytest
 
 from daybook.formats.layout import FormatError
@@ -37,8 +35,6 @@ def test_a_file_of_blank_lines_is_refused() -> None:
     [
         (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
         (b"%PDF-1.7\n", "a PDF document"),
-        (b"PK\x03\x04", "a zip archive"),
-        (b"PAR1", "a Parquet file"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b"BZh9", "bzip2"),
     ],
@@ -51,10 +47,7 @@ def test_binary_data_is_refused_with_the_place_of_its_first_nul() -> None:
     assert "byte 6 is NUL" in refusal(b"12345\0\0\0\0,1\n" * 100, "not_text")
 
 
-def test_utf16_json_and_web_pages_are_refused_by_name() -> None:
-    assert "UTF-16" in refusal(("time,a\n" + ROWS).encode("utf-16"), "utf16")
-    assert "JSON" in refusal(json.dumps([{"time": "2020-01-01", "value": 1}], indent=1), "json")
-    assert "JSON" in refusal(json.dumps({"values": [1]}), "json")
+def test_web_pages_are_refused_by_name() -> None:
     assert "web page" in refusal("<!DOCTYPE html>\n<p>2020-01-01,1,2</p>\n", "markup")
 
 
@@ -75,10 +68,8 @@ def test_a_line_of_ten_megabytes_is_refused_by_its_number() -> None:
 
 
 def test_times_without_any_numbers_are_refused() -> None:
-    text = "time,a,b\n" + "".join(f'2020-01-{day:02},"1,000,{day:03}",up\n' for day in range(1, 29))
+    text = "time,a,b\n" + "".join(f"2020-01-{day:02},on,up\n" for day in range(1, 29))
     assert refusal(text, "no_rows").startswith("line 1 is a header (3 columns, comma-separated)")
-    thousands = "time,a,b\n" + "".join(f'2020-01-{day:02},"1,{day:03}",up\n' for day in range(1, 29))
-    assert "no column of numbers" in refusal(thousands, "no_numbers")
 
 
 def test_an_unknown_zone_is_refused_before_anything_is_read() -> None:

@@ -4,8 +4,10 @@
 import csv
 import gzip
 import io
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
@@ -14,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daybook.formats import file_reader
+from daybook.formats.given import Given
+from daybook.formats.head import open_head
 from daybook.formats.layout import FormatError, Layout
 from tests.formats_reading import Reading, examples, read_file
 
@@ -345,3 +349,28 @@ def test_a_header_that_is_repeated_is_a_rejected_line_and_nothing_more() -> None
     found = read_file("".join(["Time,a\n", *rows[:10], "Time,a\n", *rows[10:]]))
     assert found.values("a") == list(range(1, 21))
     assert [(issue.line, issue.reason) for issue in found.issues] == [(12, "repeats the header")]
+
+
+def test_what_is_given_is_not_looked_for_and_what_is_asked_for_comes_first() -> None:
+    text = "time,a\n01/02/2020 10:00,1\n"
+    settings = Given(date_order="dmy", timezone="Europe/Dublin")
+    assert read_file(text, given=settings).times("a") == ["2020-02-01 10:00:00"]
+    assert read_file(text, given=settings, date_order="mdy").times("a") == ["2020-01-02 10:00:00"]
+    assert read_file(text, given=settings, timezone="Europe/Berlin").times("a") == ["2020-02-01 09:00:00"]
+
+
+def test_files_that_need_room_on_disk_use_the_folder_that_is_given(tmp_path: Path) -> None:
+    with patch("tempfile.TemporaryFile", wraps=tempfile.TemporaryFile) as made, pytest.raises(FormatError):
+        read_file(b"PAR1 and no more", spool_folder=tmp_path)
+    assert made.call_args.kwargs == {"dir": tmp_path}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [10, 300, 2000, 1 << 20])
+def test_the_head_of_a_text_file_is_its_first_part_compressed_or_not(size: int) -> None:
+    data = big_file(200).encode()
+    for sent in (data, gzip.compress(data)):
+        head = open_head(sent[:size], whole=size >= len(sent), given=Given(), unpacked_max_bytes=1 << 30)
+        assert data.startswith(head.text)
+        assert (head.file, head.whole) == ("text", size >= len(sent))
+        assert head.text or sent is not data

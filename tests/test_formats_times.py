@@ -88,7 +88,7 @@ def test_only_days_of_the_calendar_are_valid(first: int, second: int, year: int,
         ("2020-01-01 10:00:00,5", "ymd", "2020-01-01T10:00:00.500000"),
         ("1/2/2020 5:07", "dmy", "2020-02-01T05:07:00"),
         ("1/2/2020 5:07", "mdy", "2020-01-02T05:07:00"),
-        ("01.02.2020", "mdy", "2020-02-01T00:00:00"),  # dots: the day first, whatever is asked for
+        ("01.02.2020", "mdy", "2020-01-02T00:00:00"),  # dots: the day first, whatever is asked for
         ("3/4/20 12:00 AM", "mdy", "2020-03-04T00:00:00"),
         ("3/4/20 12:30 pm", "mdy", "2020-03-04T12:30:00"),
         ("3/4/20 1:30 p.m.", "mdy", "2020-03-04T13:30:00"),
@@ -98,10 +98,135 @@ def test_only_days_of_the_calendar_are_valid(first: int, second: int, year: int,
         ("01/01/69", "dmy", "1969-01-01T00:00:00"),
         ("01/01/68", "dmy", "2068-01-01T00:00:00"),
         ("  2020-01-01  ", "ymd", "2020-01-01T00:00:00"),
+        ("05.01.20 13:00", "dmy", "2020-01-05T13:00:00"),
+        ("20200105T130000Z", "ymd", "2020-01-05T13:00:00"),
+        ("20200105-130000", "ymd", "2020-01-05T13:00:00"),
+        ("20200105 1300", "ymd", "2020-01-05T13:00:00"),
+        ("2020010513", "ymd", "2020-01-05T13:00:00"),
+        ("202001051300", "ymd", "2020-01-05T13:00:00"),
+        ("20200105130000", "ymd", "2020-01-05T13:00:00"),
+        ("20200105130000.250", "ymd", "2020-01-05T13:00:00.250000"),
+        ("2020-005", "ymd", "2020-01-05T00:00:00"),
+        ("2020-005T13:00", "ymd", "2020-01-05T13:00:00"),
+        ("2020-366", "ymd", "2020-12-31T00:00:00"),
+        ("2020-01", "ymd", "2020-01-01T00:00:00"),
+        ("2020M02", "ymd", "2020-02-01T00:00:00"),
+        ("02/2020", "ymd", "2020-02-01T00:00:00"),
+        ("Feb 2020", "ymd", "2020-02-01T00:00:00"),
     ],
 )
 def test_a_time_is_read_as(text: str, order: str, expected: str) -> None:
     assert parse_one(text, order) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-01-05 13h00",
+        "2020-01-05 13h",
+        "2020-01-05 13 h 00 min 00 s",
+        "2020-01-05 13",
+        "2020-01-05T13",
+        "2020/01/05-13:00:00",
+        "2020-01-05_13:00:00",
+        "2020-01-05, 13:00",
+        "2020-01-05 - 13:00",
+        "2020-01-05\u00a013:00",
+        "13:00:00 2020-01-05",
+        "5/1/2020 1 PM",
+        "05/01/2020 1:00\u202fPM",
+        "05/01/2020 1:00 p. m.",
+        "05/01/2020, 01:00p",
+        "05.01.2020 13.00",
+        "05.01.2020 13.00.00",
+        "Jan 5, 2020 13:00",
+        "January 5, 2020 at 1:00:00 PM",
+        "5 January 2020 13:00",
+        "05-Jan-20 13:00",
+        "2020-Jan-05 13:00",
+        "05JAN2020:13:00:00",
+        "5. Januar 2020 13:00",
+        "5. Jän 2020 13:00",
+        "5 janv. 2020 13:00",
+        "5 januari 2020 13:00",
+        "5 de enero de 2020 13:00",
+        "5 ene 2020 13:00",
+        "5 gen 2020 13:00",
+        "5 janeiro 2020 13:00",
+        "Mon Jan  5 13:00:00 2020",
+        "Sun Jan 05 13:00:00 2020",
+        "Sonntag, 5. Januar 2020 um 13:00",
+        "dim. 5 janv. 2020 13:00",
+        "Domingo 5 ene 2020 13:00:00",
+    ],
+)
+def test_the_fifth_of_january_at_one_is_read_however_it_is_written(text: str) -> None:
+    found = times.parse(pa.array([text]), "dmy")
+    assert found.valid[0]
+    assert not found.absolute[0]
+    assert EPOCH + timedelta(microseconds=int(found.microseconds[0])) == datetime(2020, 1, 5, 13, tzinfo=UTC)
+    assert times.looks_like_time(text)
+    assert times.has_clock(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("2020-01-05T13:00:00.123456789Z", 13),
+        ("2020-01-05 13:00:00 GMT", 13),
+        ("2020-01-05T13:00:00+01:00[Europe/Berlin]", 12),
+        ("2020-06-05 13:00:00 CEST+0200", 11),
+        ("2020-06-05 13:00:00 CEST", 11),
+        ("2020-01-05 13:00 MEZ", 12),
+        ("2020-01-05 13:00:00 UTC+1", 12),
+        ("2020-01-05 13:00 GMT-05:30", 18),
+        ("Mon, 05 Jan 2020 13:00:00 GMT", 13),
+        ("Sun, 05 Jan 2020 13:00:00 +0100", 12),
+        ("Sun Jan  5 13:00:00 CET 2020", 12),
+        ("Sun Jan 05 2020 13:00:00 GMT+0100 (Central European Standard Time)", 12),
+    ],
+)
+def test_a_time_that_states_its_offset_is_turned_into_utc(text: str, hour: int) -> None:
+    found = times.parse(pa.array([text]), "ymd")
+    assert found.absolute[0]
+    assert int(found.microseconds[0]) % times.DAY // (3600 * times.SECOND) == hour
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds_of_second"),
+    [
+        ("2020-01-05 13:00:00.5", 500_000),
+        ("2020-01-05 13:00:00,123456789", 123_456),
+        ("2020-01-05 13:00:00:500", 500_000),
+        ("2020-01-05 13:00:00:000250", 250),
+        ("20200105 130000.25", 250_000),
+    ],
+)
+def test_fractions_of_a_second_are_read(text: str, microseconds_of_second: int) -> None:
+    moment = parse_one(text)
+    assert moment is not None
+    assert moment.microsecond == microseconds_of_second
+
+
+@pytest.mark.parametrize(
+    ("names", "month"),
+    [
+        ("Feb feb FEB Febr. Februar février fevr. fev. febbraio Fevereiro", 2),
+        ("Mär Mrz MÄRZ März mars marzo março mrt maart", 3),
+        ("avr avril abr abril aprile", 4),
+        ("Mai mei mayo mag maggio maj", 5),
+        ("Juni juin giu giugno junio Junho", 6),
+        ("Juli juil. juillet lug luglio julho", 7),
+        ("août aout ago agosto augustus", 8),
+        ("Sept. set settembre septiembre setembro", 9),
+        ("Okt ott out octubre ottobre outubro octobre", 10),
+        ("novembre noviembre", 11),
+        ("Dez dic déc. décembre diciembre dezembro", 12),
+    ],
+)
+def test_months_have_names_in_many_languages(names: str, month: int) -> None:
+    for name in names.split():
+        assert parse_one(f"14 {name} 2020 13:00") == datetime(2020, month, 14, 13, tzinfo=UTC), name
 
 
 @pytest.mark.parametrize(
@@ -119,17 +244,47 @@ def test_a_time_is_read_as(text: str, order: str, expected: str) -> None:
         "0001-01-01",
         "9999-12-31",
         "2020-01/01",
-        "26-fev-2010",
+        "26-fub-2010",
         "9/08/07",
         "2020-01-01 10:00+25:00",
         "2020-01-01 10:00 or so",
+        "2020-01-01 10:00:00:5",
+        "2020-01-01 10:00 CST",
+        "2020-01-01 10:00 EST",
+        "2019-366",
+        "2020-000",
+        "2020010525",
         "12:00",
+        "13.00",
         "٢٠٢٠-٠١-٠١",
-        "2020-01-01" + " " * 60,
+        "2020-01-01" + " " * 80,
+        "Foo, 05 Jan 2020",
     ],
 )
 def test_what_is_no_time_is_not_read(text: str) -> None:
     assert parse_one(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    """5 13 1300 930 2020 202001 2020005 13.00 1.5 1,5 -3 1e5 2020.5 20.01 1577836800 1577836800000 1577836800.25
+    43831.54 12345678 99999999 1234567890 20201301 2020-1 1-2-3 5%""".split(),
+)
+def test_numbers_do_not_look_like_times(text: str) -> None:
+    assert not times.looks_like_time(text)
+    assert not times.has_clock(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_clock"),
+    [(text, True) for text in ("13:00", "1300", "130000", "13:00:00.5", "1:15p", "1:15 PM", "13h00", "13.00.05")]
+    + [
+        (text, False)
+        for text in ("13.00", "13", "930", "5", "", "-5", "13:0", "abc", "2020-01", "13 mm", "9999", "2500", "1360")
+    ],
+)
+def test_a_clock_is_told_from_a_number(text: str, is_clock: bool) -> None:
+    assert times.looks_like_clock(text) == is_clock
 
 
 def test_a_thousand_kinds_of_rubbish_before_it_do_not_hide_a_time() -> None:
@@ -137,16 +292,6 @@ def test_a_thousand_kinds_of_rubbish_before_it_do_not_hide_a_time() -> None:
     rubbish = ["".join(some).ljust(10) for some in product(letters, repeat=4)]
     found = times.parse(pa.array([*rubbish, "2020-01-01"]), "ymd")
     assert found.valid.tolist() == [False] * len(rubbish) + [True]
-
-
-def test_a_clock_without_its_zeros_and_an_hour_alone_join_their_date() -> None:
-    dates = pa.array(["20200101"] * 4)
-    assert times.join([dates, pa.array(["0", "30", "930", "1230"])]).to_pylist() == [
-        f"20200101 {clock}" for clock in ("0000", "0030", "0930", "1230")
-    ]
-    assert times.join([dates, pa.array([" 1", "24", "7 ", "x"])], hours_only=True).to_pylist()[:3] == [
-        f"20200101 {clock}" for clock in ("1:00", "24:00", "7:00")
-    ]
 
 
 # --- zones

@@ -83,6 +83,12 @@ def test_gzip_inside_gzip_is_refused_by_name() -> None:
         read_file(gzip.compress(gzip.compress(TEXT.encode())))
 
 
+def test_what_is_compressed_may_be_of_any_kind() -> None:
+    records = '[{"time": "2020-01-01", "a": 1}, {"time": "2020-01-02", "a": 2}]'
+    assert read_file(gzip.compress(records.encode())) == read_file(records)
+    assert read_file(gzip.compress(TEXT.encode("utf-16"))).sensors == read_file(TEXT).sensors
+
+
 def test_an_empty_gzip_file_is_an_empty_file() -> None:
     with pytest.raises(FormatError, match="the file is empty"):
         read_file(gzip.compress(b""))

@@ -1,5 +1,6 @@
 """Telling day-first dates from month-first ones by all the dates of a sample."""
 
+import re
 from datetime import datetime
 from itertools import combinations
 
@@ -8,22 +9,36 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from daybook.formats import times
-from daybook.formats.layout import DateOrder, FormatError
+from daybook.formats.layout import Choice, DateOrder, FormatError
 
 _HALF_MONTH = 15 * times.DAY
 _ORDERS: tuple[DateOrder, ...] = ("ymd", "dmy", "mdy")
+_JUDGED_DOTS = 100
 _FEWEST_DATES = 3  # with fewer, one order of rows is as good as any other
 _HINT = "Say as the date order what comes first: the day (dmy), the month (mdy) or the year (ymd)."
+
+_STATED = re.compile(r"(?i)\b([dmyjat]{1,4})([-./ ])([dmt]{1,3})\2([dyjat]{1,4})\b")
+_OTHER_LETTERS = str.maketrans("jat", "yyd")  # Jahr, jaar, année, Tag
 
 Int64s = npt.NDArray[np.int64]
 
 
-def decide_date_order(texts: pa.Array, column: str) -> DateOrder:
+def stated_order(text: str) -> DateOrder | None:
+    """The order that a column's name or another line states, such as "Date (MM/DD/YYYY)"."""
+    found = _STATED.search(text)
+    if found is None:
+        return None
+    letters = "".join(found[part][0].lower() for part in (1, 3, 4)).translate(_OTHER_LETTERS)
+    return next((order for order in _ORDERS if order == letters), None)
+
+
+def decide_date_order(texts: pa.Array, column: str, stated: DateOrder | None = None) -> DateOrder:
     """The order in which the sample's times make sense; raises FormatError where more than one does.
 
-    Values over 12 decide. Where they do not, the order of rows does: a clock that runs within the day goes on over
-    midnight in one order and leaps by a month or a year in every other; or the rows go up (or down) all the way in
-    one order only. Nothing else is taken as a hint: no country, no custom, no last resort.
+    Values over 12 decide, then the order that the file states. Where they do not, the order of rows does: a clock that
+    runs within the day goes on over midnight in one order and leaps by a month or a year in every other; or the rows go
+    up (or down) all the way in one order only. And where all that leaves dates with dots open, the day comes first: no
+    locale of CLDR writes month.day.year, though some loggers do. Nothing else is taken as a hint.
     """
     stamps = {order: times.parse(texts, order) for order in _ORDERS}
     _refuse_mixed(texts, column, stamps)
@@ -34,18 +49,23 @@ def decide_date_order(texts: pa.Array, column: str) -> DateOrder:
             candidates.append(order)
     if len(candidates) == 1:
         return candidates[0]
+    if stated in candidates:
+        return stated
     good = np.logical_and.reduce([stamps[order].valid for order in candidates])
     found = _by_rows({order: stamps[order].microseconds[good] for order in candidates})
     if found is not None:
         return found
+    if "dmy" in candidates and all("." in text for text in texts.slice(0, _JUDGED_DOTS).to_pylist()):
+        return "dmy"
     first, second = stamps[candidates[0]], stamps[candidates[1]]
     row = int(np.flatnonzero((first.microseconds != second.microseconds) & first.valid & second.valid)[0])
-    shown = dict.fromkeys(f"{_date(int(stamps[order].microseconds[row])):%-d %B %Y}" for order in candidates)
+    shown = {f"{_date(int(stamps[order].microseconds[row])):%-d %B %Y}": order for order in candidates}
     raise FormatError(
         "ambiguous_dates",
         f'"{str(texts[row]).strip()}" in column "{column}" may be {" or ".join(shown)}; nothing in the first part of '
         "the file tells which",
         _HINT,
+        tuple(Choice(label, {"date_order": order}) for label, order in shown.items()),
     )
 
 

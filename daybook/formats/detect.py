@@ -1,276 +1,296 @@
-"""Finding the layout of a delimited text file from its first part."""
+"""Finding the layout of a table of text from its first part."""
 
-import codecs
-import csv
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
 from daybook.formats import times
-from daybook.formats.cells import column_names, is_number
-from daybook.formats.date_order import decide_date_order
-from daybook.formats.header import Table, column_units, find_header, names_a_time, stated_zone
-from daybook.formats.layout import MISSING, Column, DateOrder, FormatError, Layout
-from daybook.formats.lines import MAX_LINE, line_too_long
-from daybook.formats.refuse import no_table, refuse_what_is_no_text
-from daybook.formats.roles import clock_beside, column_roles, decimal_mark, refuse_pivot, refuse_repeated_times
+from daybook.formats.cells import column_names
+from daybook.formats.date_order import decide_date_order, stated_order
+from daybook.formats.declared import declared_missing, stated_zone
+from daybook.formats.given import Given
+from daybook.formats.header import Header, column_units, find_header, names_by_position
+from daybook.formats.layout import Column, DateOrder, FileKind, FormatError, Layout, Role, Shape, TimezoneFrom
+from daybook.formats.number_form import NumberForm, number_form
+from daybook.formats.refuse import refuse_what_is_no_text
+from daybook.formats.refuse_tables import refuse_pivot, refuse_repeated_times, refuse_table_above
+from daybook.formats.roles import clock_beside, column_roles
+from daybook.formats.sample_lines import read_texts, text_lines
 from daybook.formats.sensors import sensors_with_several_units
+from daybook.formats.table import (
+    Table,
+    align_header,
+    find_table,
+    form_of_roles,
+    given_roles,
+    missing_columns,
+)
 
 SAMPLE_BYTES = 1024 * 1024
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
-_LOOKED_AT = 1000  # lines in which the structure is looked for
-_PROBES = 25  # lines in which every column is tried as a time
-# The least share of times among the cells of a time column: headers may come again, and lines be damaged. Where most
-# rows are, the import says so; a table they still are.
-_MOST_TIMES, _SOME_TIMES = 0.6, 0.3
-_ABOVE = 6  # lines that may stand above the first row of a file of a few lines
+_STATED_ABOVE = 30  # lines above the rows in which a pattern for dates is looked for
+Result = TypeVar("Result")
 
 
-def detect(sample: bytes, *, whole: bool, timezone: str | None = None, date_order: DateOrder | None = None) -> Layout:
+@dataclass(frozen=True)
+class Examined:
+    """What was found in the first part of a file. problems: why an import would refuse it, the first first; the layout
+    is what it would be if they were none."""
+
+    layout: Layout
+    lines: list[str]
+    table: Table
+    problems: list[FormatError]
+
+
+def detect(
+    sample: bytes,
+    *,
+    whole: bool,
+    given: Given | None = None,
+    timezone: str | None = None,
+    date_order: DateOrder | None = None,
+    file: FileKind = "text",
+    encoding: str | None = None,
+    names: Sequence[str] | None = None,
+    path: str = "",
+    sheet: str = "",
+) -> Layout:
     """The layout of the file that starts with `sample` (`whole`: and ends with it).
 
-    `timezone` is for times without an offset; `date_order` settles what 09/01/2016 means. Raises FormatError for what
-    is no table of readings, where day and month cannot be told apart, and where rows of the same time cannot.
+    `given` is what is known of it beforehand; `timezone` is for times without an offset, `date_order` settles what
+    09/01/2016 means: both count more than what is given. `encoding`: that of the file, where `sample` was made UTF-8
+    already. `names`: of the columns, of files whose records name them; their first line is the first record.
+
+    Raises FormatError for what is no table of readings, where day and month cannot be told apart, and where rows of
+    the same time cannot.
     """
-    if timezone:
-        times.zone(timezone)
+    given = given or Given()
+    given = replace(given, timezone=timezone or given.timezone, date_order=date_order or given.date_order)
+    found = examine(sample, whole=whole, given=given, encoding=encoding, names=names)
+    if found.problems:
+        raise found.problems[0]
+    return replace(found.layout, file=file, path=path, sheet=sheet)
+
+
+def examine(
+    sample: bytes,
+    *,
+    whole: bool,
+    given: Given,
+    encoding: str | None = None,
+    names: Sequence[str] | None = None,
+) -> Examined:
+    """As `detect`, but goes on over what only a person can answer. Raises FormatError where there is no table."""
+    if given.timezone:
+        times.zone(given.timezone)
     refuse_what_is_no_text(sample)
-    lines, encoding = _text_lines(sample, whole)
-    table = _best_table(lines)
-    header = find_header(table)
-    _refuse_table_above(table, header.names_at if header.names_at is not None else header.first_row)
-    names = column_names(table.rows[header.names_at] if header.names_at is not None else [], table.width)
-    cells = _read_texts(lines[header.first_row :], table)
-    clock = clock_beside(cells, table, names)
-    if clock:
-        table = replace(table, time_columns=[table.time_columns[0], clock[0]])
-    decimal = decimal_mark(cells, table)
-    roles = column_roles(cells, table, names, decimal)
-    if clock:
-        roles[clock[0]] = clock[1]
-    columns = [cells.column(index).combine_chunks() for index in table.time_columns]
-    texts = times.join(columns, hours_only="hour" in roles)
-    time_names = [names[index] for index in table.time_columns]
-    order = date_order or decide_date_order(texts, " + ".join(time_names))
-    stamps = times.parse(texts, order)
-    if not stamps.valid.any():
-        raise FormatError(
-            "no_times",
-            f'no time could be read: "{texts[0]}" in column "{" + ".join(time_names)}" is not a date with '
-            f"{_order_in_words(order)}",
-            "Choose another order of day and month.",
+    lines, found_encoding = text_lines(sample, whole, given.encoding if encoding is None else None)
+    table = find_table(lines, given, names)
+    header = Header(None, None, table.first_row)
+    if names is None:
+        header = names_by_position(table, lines, find_header(table, given)) if given.header_line != 0 else header
+    return _Examination(lines, encoding or found_encoding, table, header, given, names).run()
+
+
+class _Examination:
+    def __init__(
+        self,
+        lines: list[str],
+        encoding: str,
+        table: Table,
+        header: Header,
+        given: Given,
+        names: Sequence[str] | None,
+    ) -> None:
+        self._lines = lines
+        self._encoding = encoding
+        self._header = header
+        self._given = given
+        self._table = table
+        self._problems: list[FormatError] = []
+        row = list(names) if names is not None else _header_cells(table, header)
+        self._names = column_names(row, table.width)
+        missing = missing_columns(self._names, given)
+        if missing:
+            raise missing
+        self._known_names = names is not None
+
+    def run(self) -> Examined:
+        given, header = self._given, self._header
+        if not given.columns and not given.data_line and not given.header_line:
+            above = header.names_at if header.names_at is not None else header.first_row
+            self._ask(lambda: refuse_table_above(self._table, above), None)
+        cells = read_texts(self._lines[header.first_row :], self._table)
+        self._settle_time_columns(cells)
+        numbers = self._ask(lambda: number_form(cells, self._table, given), NumberForm())
+        roles = column_roles(cells, self._table, self._names, numbers, given)
+        roles = self._checked_roles(roles)
+        order, stamps, example = self._times(cells)
+        shape = self._shape(roles, cells, stamps)
+        unit_in_name = bool(given.unit_in_name)
+        if shape == "narrow" and "unit" in roles and given.unit_in_name is None:
+            sensor, unit = cells.column(roles.index("sensor")), cells.column(roles.index("unit"))
+            unit_in_name = bool(sensors_with_several_units(sensor, unit))
+        zone, zone_from = self._zone(stamps)
+        above_lines = self._lines[: header.first_row]
+        layout = Layout(
+            shape=shape,
+            columns=self._columns(roles),
+            data_line=header.first_row + 1,
+            header_line=None if header.names_at is None else header.names_at + 1,
+            units_line=None if header.units_at is None else header.units_at + 1,
+            encoding=self._encoding,
+            delimiter=self._table.delimiter,
+            widths=self._table.widths,
+            decimal=numbers.decimal,
+            thousands=numbers.thousands,
+            date_order=order,
+            time_formats=self._table.time.formats,
+            epoch=self._table.time.epoch,
+            time_example=example,
+            timezone=zone,
+            timezone_from=zone_from,
+            missing=tuple(dict.fromkeys((*given.missing, *declared_missing(above_lines)))),
+            unit_in_name=unit_in_name,
+            sensor=given.sensor or ("value" if shape == "pivot" else ""),
+            unit=given.unit,
         )
-    narrow = "sensor" in roles
-    unit_in_name = False
-    if not narrow:
-        refuse_pivot(roles, names)
-        refuse_repeated_times(cells, stamps, roles, names, table.time_columns[0])
-    elif "unit" in roles:
-        sensor, unit = cells.column(roles.index("sensor")), cells.column(roles.index("unit"))
-        unit_in_name = bool(sensors_with_several_units(sensor, unit))
-    stated = stated_zone(time_names, lines[: header.names_at or 0])
-    zone_from: Literal["cells", "request", "file", "default"] = (
-        "request" if timezone else "file" if stated else "default"
-    )
-    if stamps.absolute[stamps.valid].all():
-        zone_from = "cells"
-    return Layout(
-        shape="narrow" if narrow else "wide",
-        columns=tuple(
-            Column(*column) for column in zip(names, roles, column_units(table, names, header.units_at), strict=True)
-        ),
-        data_line=header.first_row + 1,
-        header_line=None if header.names_at is None else header.names_at + 1,
-        units_line=None if header.units_at is None else header.units_at + 1,
-        encoding=encoding,
-        delimiter=table.delimiter,
-        decimal=decimal,
-        date_order=order,
-        time_example=str(texts[int(stamps.valid.argmax())]).strip(),
-        timezone=(timezone or "").strip() or stated or "UTC",
-        timezone_from=zone_from,
-        unit_in_name=unit_in_name,
-    )
+        return Examined(layout, self._lines, self._table, self._problems)
 
+    def _settle_time_columns(self, cells: pa.Table) -> None:
+        """The columns of the time, now that their names are known."""
+        said = given_roles(self._given, self._names)
+        if said:
+            self._table = replace(self._table, time=form_of_roles(said, self._table.time))
+            return
+        beside = clock_beside(cells, self._table, self._names)
+        if beside:
+            self._table = replace(self._table, time=beside)
 
-def _order_in_words(order: DateOrder) -> str:
-    return {"ymd": "the year first", "dmy": "the day first", "mdy": "the month first"}[order]
+    def _ask(self, work: Callable[[], Result], otherwise: Result) -> Result:
+        """What `work` finds out, or `otherwise` and a problem more."""
+        try:
+            return work()
+        except FormatError as error:
+            self._problems.append(error)
+            return otherwise
 
-
-def _text_lines(sample: bytes, whole: bool) -> tuple[list[str], str]:
-    end = len(sample) if whole else sample.rfind(b"\n") + 1
-    if end == 0 or max(map(len, sample[:end].split(b"\n", 1)[:1])) > MAX_LINE:
-        raise line_too_long(1)
-    data = sample[:end].removeprefix(codecs.BOM_UTF8)
-    encoding = _encoding(data)
-    lines = data.decode(encoding, "replace").split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if not any(line.strip() for line in lines):
-        raise FormatError("empty_file", "the file holds only blank lines", "Fetch it from the logger again.")
-    return [line.removeprefix("\ufeff").rstrip("\r") for line in lines], encoding
-
-
-def _encoding(data: bytes) -> str:
-    """UTF-8, unless more lines with letters beyond ASCII are not UTF-8 than are: then Windows-1252."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        good = bad = 0
-        for line in data.split(b"\n"):
-            if not line.isascii():
-                try:
-                    line.decode()
-                    good += 1
-                except UnicodeDecodeError:
-                    bad += 1
-        return "utf-8" if good > bad else "cp1252"
-    return "utf-8"
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    if '"' not in line:
-        return line.split(delimiter)
-    if line.count('"') % 2:
-        return []
-    try:
-        return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter))
-    except csv.Error:  # a field longer than the csv module takes
-        return []
-
-
-def _is_time(text: str) -> bool:
-    """Whether a cell looks like a time; a bare number only where its digits can be a date of 1800 to 2199."""
-    stripped = text.strip()
-    if stripped.isdecimal() and not (
-        len(stripped) in (8, 12, 14)
-        and "17" < stripped[:2] < "22"
-        and "01" <= stripped[4:6] <= "12"
-        and "01" <= stripped[6:8] <= "31"
-    ):
-        return False
-    return times.looks_like_time(stripped)
-
-
-def _is_row(row: list[str], time_column: int) -> bool:
-    others = (cell for index, cell in enumerate(row) if index != time_column)
-    return _is_time(row[time_column]) and any(map(is_number, others))
-
-
-def _best_table(lines: list[str]) -> Table:
-    """The table with the most rows among those that the delimiters make of the lines; raises FormatError without."""
-    tries = [(_LOOKED_AT, _MOST_TIMES), (_LOOKED_AT, _SOME_TIMES)]
-    if len(lines) > _LOOKED_AT:
-        tries.append((len(lines), _MOST_TIMES))
-    for depth, least in tries:
-        found = [_find_table(lines[:depth], delimiter, least) for delimiter in DELIMITERS]
-        tables = [table for table in found if table]
-        if tables:
-            return max(tables, key=lambda table: table.score)
-    raise no_table(len(lines), _header_alone(lines[:_LOOKED_AT]))
-
-
-def _find_table(lines: list[str], delimiter: str, least: float) -> Table | None:
-    """The rows of the table that this delimiter makes of these lines, if it makes one."""
-    rows = [_split(line, delimiter) if line.strip() else [] for line in lines]
-    widths = Counter(len(row) for row in rows if len(row) > 1)
-    best: Table | None = None
-    for width, count in widths.most_common(4):
-        candidates = [number for number, row in enumerate(rows) if len(row) == width]
-        # The first, and some from all over: evenly spaced ones alone may all be headers that come again and again.
-        probes = candidates[:_PROBES] + candidates[:: max(1, len(candidates) // _PROBES)]
-        columns = _time_columns(rows, probes, candidates, width, least)
-        if not columns:
-            continue
-        at = columns[0]
-        good = [number for number in candidates if _is_row(rows[number], at)]
-        if not good:
-            continue
-        score = len(good) + width / 1000
-        if best is None or score > best.score:
-            best = Table(delimiter, rows, width, columns, _first_row(rows, good[0], width, at), score)
-        if count > len(rows) // 2:
-            break
-    return best
-
-
-def _first_row(rows: list[list[str]], row: int, width: int, time_column: int) -> int:
-    """The first row of the table: those above the first with a number may hold a time and nothing measured yet."""
-    while row and len(rows[row - 1]) == width and _is_time(rows[row - 1][time_column]):
-        others = (cell for index, cell in enumerate(rows[row - 1]) if index != time_column)
-        if not all(cell.strip().lower() in MISSING or times.looks_like_clock(cell) for cell in others):
-            break
-        row -= 1
-    return row
-
-
-def _time_columns(
-    rows: list[list[str]], probes: list[int], candidates: list[int], width: int, least: float
-) -> list[int]:
-    """The column that holds the time, or the date column and the clock column."""
-
-    def share(column: int, test: Callable[[str], bool]) -> float:
-        full = [rows[number][column] for number in candidates if rows[number][column].strip()]
-        # Without what stands above the first row: a tenth of a long file, some lines of a short one.
-        first = next((place for place, text in enumerate(full[:_ABOVE]) if test(text)), 0)
-        body = full[max(len(full) // 10, first) :][:200]
-        return sum(map(bool, map(test, body))) / len(body) if body else 0.0
-
-    found = [
-        column
-        for column in range(width)
-        if any(_is_time(rows[number][column]) for number in probes) and share(column, _is_time) >= least
-    ]
-    for column in found:
-        if share(column, times.has_clock) >= least:
-            return [column]
-    for column in found:
-        for beside in (column + 1, column - 1):
-            if 0 <= beside < width and share(beside, times.looks_like_clock) >= least:
-                colons = share(beside, lambda text: ":" in text) > 0
-                if colons or share(column, lambda text: text.strip().isdecimal()) == 1.0:
-                    return [column, beside]
-    return found[:1]
-
-
-def _refuse_table_above(table: Table, above: int) -> None:
-    """Raises FormatError when lines above the header are rows of another table, which would be lost as preamble."""
-    run = 0
-    for number, row in enumerate(table.rows[:above], start=1):
-        run = run + 1 if len(row) > 1 and _is_row(row, 0) else 0
-        if run > 1:
-            raise FormatError(
-                "second_table",
-                f"the file holds two tables: one with rows on lines {number - 1:,} and {number:,}, and another "
-                f"({table.width} columns) below line {above:,}",
-                "Split the file and upload each table on its own.",
+    def _checked_roles(self, roles: list[Role]) -> list[Role]:
+        if "value" not in roles:
+            time_name = self._names[self._table.time_columns[0]]
+            self._problems.append(
+                FormatError(
+                    "no_numbers",
+                    f'the table has times in column "{time_name}", but no column of numbers',
+                    "Export numbers as they are, without units in the cells, or say which column holds the readings.",
+                )
             )
+        if self._given.shape == "narrow" and ("sensor" not in roles or roles.count("value") != 1):
+            self._problems.append(
+                FormatError(
+                    "no_value_column",
+                    "a file with one reading a line has one column that names the sensor and one that holds its value; "
+                    f"this one has {roles.count('sensor')} and {roles.count('value')}",
+                    "Give one column the role sensor and one the role value.",
+                )
+            )
+        return roles
+
+    def _times(self, cells: pa.Table) -> tuple[DateOrder, times.Times, str]:
+        form, given = self._table.time, self._given
+        columns = [cells.column(index).combine_chunks() for index in range(self._table.width)]
+        texts = form.texts(columns)
+        name = " + ".join(self._names[index] for index in form.columns)
+        fallback: DateOrder = given.date_order or "dmy"
+        if form.formats or form.epoch or form.roles[0] != "time":
+            order: DateOrder = given.date_order or "ymd"
+        elif given.date_order:
+            order = given.date_order
+        else:
+            stated = stated_order(name) or self._order_above()
+            order = self._ask(lambda: decide_date_order(texts, name, stated), fallback)
+        stamps = form.parse(texts, order)
+        if not stamps.valid.any():
+            self._problems.append(
+                FormatError(
+                    "no_times",
+                    f'no time could be read: "{texts[0]}" in column "{name}" is not {_expected_time(order, given)}',
+                    "Choose another order of day and month, or another column.",
+                )
+            )
+            return order, stamps, ""
+        return order, stamps, str(texts[int(stamps.valid.argmax())]).strip()
+
+    def _order_above(self) -> DateOrder | None:
+        """The order that the lines around the header state, such as a pattern among the units."""
+        found = {stated_order(line) for line in self._lines[: self._header.first_row][-_STATED_ABOVE:]} - {None}
+        return found.pop() if len(found) == 1 else None
+
+    def _shape(self, roles: list[Role], cells: pa.Table, stamps: times.Times) -> Shape:
+        if "sensor" in roles:
+            return "narrow"
+        if self._given.shape == "pivot":
+            return "pivot"
+        if self._given.shape is None:
+            self._ask(lambda: refuse_pivot(roles, self._names), None)
+        if not self._problems and not any(column.role for column in self._given.columns):
+            time_column = self._table.time_columns[0]
+            self._ask(lambda: refuse_repeated_times(cells, stamps, roles, self._names, time_column), None)
+        return "wide"
+
+    def _zone(self, stamps: times.Times) -> tuple[str, TimezoneFrom]:
+        header_at = self._header.names_at
+        if header_at is None:
+            header_at = 0 if self._known_names else self._header.first_row
+        above = self._lines[:header_at]
+        time_names = [self._names[index] for index in self._table.time_columns]
+        stated = stated_zone(time_names, above)
+        zone = (self._given.timezone or "").strip() or stated or "UTC"
+        if stamps.valid.any() and stamps.absolute[stamps.valid].all():
+            return zone, "cells"
+        return zone, "request" if self._given.timezone else "file" if stated else "default"
+
+    def _columns(self, roles: list[Role]) -> tuple[Column, ...]:
+        units = column_units(self._table, self._names, self._header.units_at)
+        said = {column.name: column for column in self._given.columns}
+        found: list[Column] = []
+        for name, role, unit in zip(self._names, roles, units, strict=True):
+            one = said.get(name)
+            if one is None:
+                found.append(Column(name, role, unit))
+            else:
+                found.append(Column(name, role, unit if one.unit is None else one.unit, one.sensor, one.missing))
+        names = [column.sensor_name for column in found if column.role == "value"]
+        twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+        if twice is not None:
+            self._problems.append(
+                FormatError("bad_layout", f'two columns are both to be the sensor "{twice}"', "Give one another name.")
+            )
+        return tuple(found)
 
 
-def _read_texts(lines: list[str], table: Table) -> pa.Table:
-    """The sample's rows as text; lines of another width are left out here, not in the import."""
-    good = (line.replace("\r", " ") for line in lines if line.strip() and line.count('"') % 2 == 0)
-    data = "\n".join(good).encode() + b"\n"
-    names = [str(index) for index in range(table.width)]
-    return arrow_csv.read_csv(
-        pa.BufferReader(data),
-        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data), column_names=names),
-        parse_options=arrow_csv.ParseOptions(delimiter=table.delimiter, invalid_row_handler=lambda _row: "skip"),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-        ),
-    )
+def _expected_time(order: DateOrder, given: Given) -> str:
+    if given.time_formats:
+        return f"written as {' or '.join(given.time_formats)}"
+    if given.epoch:
+        return f"a number of {given.epoch} since 1970" if given.epoch != "excel" else "a number of days"
+    words = {"ymd": "the year first", "dmy": "the day first", "mdy": "the month first"}
+    return f"a date with {words[order]}"
 
 
-def _header_alone(lines: list[str]) -> tuple[int, int, str] | None:
-    """Line number, columns and delimiter of the first line that looks like a header, in a file without rows."""
-    for delimiter, word in DELIMITERS.items():
-        for number, line in enumerate(lines, start=1):
-            cells = _split(line, delimiter)
-            if len(cells) > 1 and names_a_time(cells[0]) and not any(map(is_number, cells)):
-                return number, len(cells), word
-    return None
+def _header_cells(table: Table, header: Header) -> list[str]:
+    """The header's cells over the columns that they name."""
+    if header.names:
+        return list(header.names)
+    if header.names_at is None:
+        return []
+    row = table.rows[header.names_at]
+    aligned = align_header(row, table.width)
+    if aligned is not None:
+        return aligned
+    date = table.time_columns[0]
+    if table.delimiter == " " and len(row) == table.width - 1 and table.time.roles == ("time", "clock"):
+        return [*row[: date + 1], f"{row[date]} (clock)", *row[date + 1 :]]  # "Time" over 2020-01-31 13:00
+    return row

@@ -13,9 +13,11 @@ _MAGIC = (
     (b"\xff\xd8\xff", "a JPEG picture", _EXPORT),
     (b"GIF8", "a GIF picture", _EXPORT),
     (b"%PDF", "a PDF document", _EXPORT),
-    (b"PK\x03\x04", "a zip archive or an Office document (.xlsx, .docx)", "Unpack it, or save the sheet as CSV."),
-    (b"\xd0\xcf\x11\xe0", "an old Office document", "Save the sheet as CSV."),
-    (b"PAR1", "a Parquet file", _EXPORT),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office document (.xls, .doc), or one that is protected by a password",
+        "Save the sheet as CSV or .xlsx, without a password.",
+    ),
     (b"SQLite format 3", "an SQLite database", _EXPORT),
     (b"7z\xbc\xaf", "a 7-Zip archive", _UNPACK),
     (b"BZh", "compressed with bzip2", _UNPACK),
@@ -26,19 +28,18 @@ _MAGIC = (
 )
 _LOOKED_FOR = (
     "Daybook reads text files with one line per time (a time column, then one column per sensor) or one line per "
-    "reading (time, sensor, value)."
+    "reading (time, sensor, value), the same as JSON, Excel (.xlsx) and Parquet, and zip archives of such files."
 )
 
 
 def refuse_what_is_no_text(sample: bytes) -> None:
-    """Raises FormatError for an empty file, for known binary formats and for JSON, HTML and UTF-16."""
+    """Raises FormatError for an empty file, for known binary formats, for web pages, and for JSON that somebody said
+    is text."""
     if not sample:
         raise FormatError("empty_file", "the file is empty", "Fetch it from the logger again.")
     for magic, kind, remedy in _MAGIC:
         if sample.startswith(magic):
             raise FormatError("not_text", f"the file is {kind}, not a text table of readings", remedy)
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise FormatError("utf16", "the file is UTF-16 text, which cannot be read yet", "Save it as UTF-8.")
     nul = sample.find(b"\0")
     if nul >= 0:
         # A logger that lost its power leaves NUL bytes in some lines; binary data has them all over.
@@ -51,7 +52,7 @@ def refuse_what_is_no_text(sample: bytes) -> None:
             )
     start = sample.removeprefix(codecs.BOM_UTF8).lstrip()[:200]
     if re.match(rb"[{]\s*[\"}]|\[\s*[\[{\"]", start):
-        raise FormatError("json", "the file is JSON, which cannot be read yet", _EXPORT)
+        raise FormatError("json", "the file is JSON, but was said to be text", "Choose another file type, or none.")
     if re.match(rb"(?i)<(!doctype|html|\?xml|[a-z]+[ >])", start):
         raise FormatError("markup", "the file is a web page or XML, not a text table of readings", _EXPORT)
 
@@ -68,7 +69,7 @@ def no_table(lines: int, header: tuple[int, int, str] | None) -> FormatError:
         )
     return FormatError(
         "no_table",
-        f"no table of readings found: none of the first {lines:,} lines holds a time and a number separated by comma, "
-        "semicolon or tab",
+        f"no table of readings found: none of the first {lines:,} lines holds a time and a number as "
+        "cells of their own (separated by comma, semicolon, tab, bar or blanks)",
         _LOOKED_FOR,
     )

@@ -1,4 +1,4 @@
-"""What each column of a sample is for, and refusals of tables whose columns do not say which reading is whose."""
+"""What each column of a sample is for."""
 
 import re
 
@@ -6,147 +6,142 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daybook.formats import times
-from daybook.formats.cells import is_number, number_pattern
-from daybook.formats.header import Table
-from daybook.formats.layout import MISSING, FormatError, Role
+from daybook.formats.batch import Int64s
+from daybook.formats.given import Given
+from daybook.formats.layout import MISSING, TIME_ROLES, Role
+from daybook.formats.number_form import NumberForm
+from daybook.formats.table import Table
+from daybook.formats.time_columns import TimeForm
 
-_SENSOR_WORDS = re.compile(
-    r"(?i)(sensor|sensor[ _]?(name|id)|name|parameter|variable|channel|tag|tag[ _]?name|series|metric|measurement"
+SENSOR_WORDS = re.compile(
+    r"(?i)(sensor|sensor[ _]?(name|id|index)|entity_?id|field|name|parameter|variable|channel|tag|tag[ _]?name|series"
+    r"|metric|measurement"
     r"|quantity|signal|register|item|key|point|probe|element)"
 )
-_VALUE_WORDS = re.compile(r"(?i)(value|reading|val|result|data|data[ _]?value|volume|amount|measurement|wert|valeur)")
+_VALUE_WORDS = re.compile(
+    r"(?i)(value|reading|val|state|result|data|data[ _]?value|volume|amount|measurement|wert|valeur)"
+)
 _UNIT_WORDS = re.compile(r"(?i)(units?|uom|einheit|unité)")
 _SOURCE_WORDS = re.compile(r"(?i)(source|station|site|logger|device|mast|meter)([ _]?(name|id|code))?")
+_MINUTE_WORDS = re.compile(r"(?i)(mm|m|min|mins|minutes?|mi|mn)")
+_SECOND_WORDS = re.compile(r"(?i)(ss|s|secs?|seconds?)")
 _HOUR_WORDS = re.compile(r"(?i)(hh|h|hr|hrs|hours?|uur|uhr|stunde|heure|hora|ora|time)")
 _HHMM_WORDS = re.compile(r"(?i)(hhmm|h?hmm|time|clock|zeit|uhrzeit|tijd|heure|hora|ora)")
-_PIVOT_NAME = re.compile(r"(?i)\s*[0-9]{1,2}[:.][0-9]{2}([:.][0-9]{2})?(\s*(-|–|to)\s*[0-9]{1,2}[:.][0-9]{2}.*)?")
-_FEWEST_ROWS = 3  # that say something about whether times repeat
+# Columns that say whose readings these are: the same in all rows, or the file holds several devices.
+IDENTITY_WORDS = re.compile(
+    r"(?i)[#\s]*(ean|ean[ _]?code\w*|meter[ _]?(number|no|nr|id|nummer)|stn|nmi|mprn|mpan|wban|usaf|sensor[ _]?id"
+    r"|(serial|serien|serie)[ _]?(number|no|nr|nummer)?|(station|site|device|logger|node|location|stations|unit)"
+    r"[ _]?(id|name|no|nr|number|code|nummer)?)\.?"
+)
 
 
-def column_roles(cells: pa.Table, table: Table, names: list[str], decimal: str) -> list[Role]:
-    """The role of every column; raises FormatError where none holds a number, or where the columns are clock times."""
-    number = number_pattern(decimal)
+def column_roles(cells: pa.Table, table: Table, names: list[str], numbers: NumberForm, given: Given) -> list[Role]:
+    """The role of every column: as given, else as its name and its cells say."""
     marks = pa.array(MISSING)
+    said = {column.name: column.role for column in given.columns}
     roles: list[Role] = []
     for index in range(table.width):
         if index in table.time_columns:
-            roles.append("time" if index == table.time_columns[0] else "clock")
+            roles.append(table.time.roles[table.time_columns.index(index)])
             continue
         text = pc.utf8_trim_whitespace(cells.column(index))
-        if pc.any(pc.match_substring_regex(text, number)).as_py():
+        if pc.any(pc.match_substring_regex(text, numbers.pattern)).as_py():
             roles.append("value")
         elif pc.all(pc.is_in(pc.utf8_lower(text), value_set=marks)).as_py():
             # Nothing in it so far; a later line may hold a number. A trailing delimiter has no name and no cells.
             roles.append("text" if names[index] == f"column {index + 1}" else "value")
         else:
             roles.append("text")
-    if "value" not in roles:
-        raise FormatError(
-            "no_numbers",
-            f"the table has times in column {names[table.time_columns[0]]!r}, but no column of numbers",
-            "Export numbers as they are, without units or thousands separators in the cells.",
-        )
-    return _narrow_roles(roles, names) or roles
+    if (given.shape is None and not said) or (given.shape == "narrow" and "sensor" not in said.values()):
+        roles = narrow_roles(roles, names) or roles
+    if "sensor" not in roles:
+        roles = _with_identity(roles, names, cells)
+    if said:
+        roles = _as_given(roles, names, given)
+    return roles
 
 
-def _narrow_roles(roles: list[Role], names: list[str]) -> list[Role] | None:
+def _with_identity(roles: list[Role], names: list[str], cells: pa.Table) -> list[Role]:
+    """The first column that names the device and is the same in all rows of the sample gets the role source, so that
+    another device further on in the file is noticed."""
+    for index, role in enumerate(roles):
+        if role in ("value", "text") and IDENTITY_WORDS.fullmatch(names[index].strip()) and roles.count("value") > 1:
+            kinds = pc.unique(pc.utf8_trim_whitespace(cells.column(index))).to_pylist()
+            if len(kinds) == 1 and kinds[0]:
+                return [*roles[:index], "source", *roles[index + 1 :]]
+    return roles
+
+
+def _as_given(roles: list[Role], names: list[str], given: Given) -> list[Role]:
+    """The roles as a file type has them; columns that it does not list keep theirs, unless it ignores those."""
+    said = {column.name: column.role for column in given.columns}
+    narrow = given.shape == "narrow" or "sensor" in said.values()
+    result: list[Role] = []
+    for name, role in zip(names, roles, strict=True):
+        told = said.get(name)
+        if told is not None:
+            result.append(told)
+        elif (role in TIME_ROLES and not set(said.values()) & set(TIME_ROLES)) or (name in said and role == "value"):
+            result.append(role)
+        elif narrow and "value" in said.values():
+            result.append("text")  # one column of a narrow file holds the readings, and that is known
+        elif given.other_columns == "ignore" or role in TIME_ROLES:
+            result.append("text")
+        else:
+            result.append(role)
+    return result
+
+
+def narrow_roles(roles: list[Role], names: list[str]) -> list[Role] | None:
     """The roles of a table with one reading a line, when the header says that it is one. Sensors may be numbers."""
-    sensors = [i for i, role in enumerate(roles) if role == "text" and _SENSOR_WORDS.fullmatch(names[i])]
-    values = [i for i, role in enumerate(roles) if role == "value" and _VALUE_WORDS.fullmatch(names[i])]
+    plain = [name.strip().lstrip("_") for name in names]
+    sensors = [i for i, role in enumerate(roles) if role == "text" and SENSOR_WORDS.fullmatch(plain[i])]
+    values = [i for i, role in enumerate(roles) if role == "value" and _VALUE_WORDS.fullmatch(plain[i])]
     if not sensors:
-        sensors = [i for i, role in enumerate(roles) if i not in values and _SENSOR_WORDS.fullmatch(names[i])]
+        sensors = [i for i, role in enumerate(roles) if i not in values and SENSOR_WORDS.fullmatch(plain[i])]
         sensors = [i for i in sensors if roles[i] == "value"]
     if not sensors or len(values) != 1:
         return None
-    units = [i for i, role in enumerate(roles) if role == "text" and _UNIT_WORDS.fullmatch(names[i])]
-    sources = [i for i, role in enumerate(roles) if role in ("text", "value") and _SOURCE_WORDS.fullmatch(names[i])]
-    narrow: list[Role] = [role if role in ("time", "clock") else "text" for role in roles]
+    units = [i for i, role in enumerate(roles) if role == "text" and _UNIT_WORDS.fullmatch(plain[i])]
+    sources = [i for i, role in enumerate(roles) if role in ("text", "value") and _SOURCE_WORDS.fullmatch(plain[i])]
+    narrow: list[Role] = [role if role in TIME_ROLES else "text" for role in roles]
     for found, role in ((sources, "source"), (units, "unit"), (sensors, "sensor"), (values, "value")):
         if found:
             narrow[found[0]] = role  # type: ignore[call-overload]
     return narrow
 
 
-def clock_beside(cells: pa.Table, table: Table, names: list[str]) -> tuple[int, Role] | None:
-    """The column beside a date that tells the time as plain numbers, going by its name: whole hours (0 to 24), or
-    930 for half past nine."""
+def clock_beside(cells: pa.Table, table: Table, names: list[str]) -> TimeForm | None:
+    """The time of a date whose clock stands beside it as plain numbers, going by the names: whole hours (0 to 24),
+    with minutes in one more column or not, or 930 for half past nine."""
+    if table.time.roles != ("time",) or not table.time.plain:
+        return None
     date = table.time_columns[0]
-    for beside in (date + 1, date - 1):
-        if len(table.time_columns) > 1 or not 0 <= beside < table.width:
+    for step in (1, -1):
+        found: list[tuple[int, Role]] = []
+        for role, words, most in (
+            ("hour", _HOUR_WORDS, 24),
+            ("minute", _MINUTE_WORDS, 59),
+            ("second", _SECOND_WORDS, 60),
+        ):
+            index = date + step * (len(found) + 1) if step > 0 else date - 1
+            numbers = _whole_numbers(cells, index) if 0 <= index < table.width and (step > 0 or not found) else None
+            if numbers is None or not words.fullmatch(names[index]) or numbers.max() > most:
+                break
+            found.append((index, role))  # type: ignore[arg-type]
+        if found and (len(found) > 1 or _whole_numbers(cells, found[0][0]).max() > 0):  # type: ignore[union-attr]
+            return TimeForm((date, *(index for index, _ in found)), ("time", *(role for _, role in found)))
+        index = date + step
+        numbers = _whole_numbers(cells, index) if 0 <= index < table.width else None
+        if numbers is None or not _HHMM_WORDS.fullmatch(names[index]):
             continue
-        text = pc.utf8_trim_whitespace(cells.column(beside))
-        if not pc.all(pc.match_substring_regex(text, "^[0-9]{1,4}$")).as_py():
-            continue
-        numbers = np.array(text.to_pylist(), np.int64)
-        if _HOUR_WORDS.fullmatch(names[beside]) and numbers.max() <= 24 and numbers.max() > 0:
-            return beside, "hour"
-        if _HHMM_WORDS.fullmatch(names[beside]) and numbers.max() <= 2400 and (numbers % 100 < 60).all():
-            return beside, "clock"
+        if numbers.max() <= 2400 and (numbers % 100 < 60).all():
+            return TimeForm((date, index), ("time", "clock"))
     return None
 
 
-def decimal_mark(cells: pa.Table, table: Table) -> str:
-    """A comma where more cells have one between digits than have a point. In comma-separated files such cells are
-    quoted, and may as well have commas between thousands: there one cell must show that it has not."""
-    columns = [cells.column(index) for index in range(table.width) if index not in table.time_columns]
-    texts = [pc.utf8_trim_whitespace(column) for column in columns]
-    commas = _count(texts, r"^[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?$")
-    if not commas:
-        return "."
-    points = _count(texts, r"^[+-]?([0-9]*|[0-9]{1,3}(,[0-9]{3})+)\.[0-9]+([eE][+-]?[0-9]+)?$")
-    clear = r"^[+-]?([0-9]*,([0-9]{1,2}|[0-9]{4,})|(0|[0-9]{4,}),[0-9]{3})([eE][+-]?[0-9]+)?$"
-    if table.delimiter == "," and not _count(texts, clear):
-        return "."
-    return "," if commas > points else "."
-
-
-def _count(texts: list[pa.ChunkedArray], pattern: str) -> int:
-    return sum(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0 for text in texts)
-
-
-def refuse_pivot(roles: list[Role], names: list[str]) -> None:
-    """Raises FormatError for a table with one row a day and one column for each time of the day."""
-    values = [name for name, role in zip(names, roles, strict=True) if role == "value"]
-    clocks = [name for name in values if _PIVOT_NAME.fullmatch(name)]
-    plain = [name.strip().lower().lstrip("h").rstrip("h") for name in values]
-    hours = len(plain) >= 24 and all(name.isdecimal() and int(name) <= 25 for name in plain)
-    if (len(clocks) >= 4 and len(clocks) * 2 > len(values)) or hours:
-        example = ", ".join((clocks or values)[:2])
-        raise FormatError(
-            "pivot_table",
-            f"the columns are times of the day ({example} …), one row a day; that is not one column per sensor",
-            "Turn the table round, to one line per time (time, value), or export it as a list.",
-        )
-
-
-def refuse_repeated_times(
-    cells: pa.Table, stamps: times.Times, roles: list[Role], names: list[str], time_column: int
-) -> None:
-    """Raises FormatError for a wide table in which most times stand in several rows with different readings: what
-    tells these rows apart, a clock or a sensor, was not recognised, and one row would push the other out."""
-    several = [i for i, role in enumerate(roles) if role == "text" and _SENSOR_WORDS.fullmatch(names[i])]
-    valid = np.flatnonzero(stamps.valid)
-    moments = stamps.microseconds[valid]
-    rows = pa.table({name: cells.column(name) for name in cells.column_names}).take(pa.array(valid))
-    distinct_rows = rows.group_by(rows.column_names).aggregate([]).num_rows if len(valid) >= _FEWEST_ROWS else 0
-    if len(np.unique(moments)) * 2 <= distinct_rows:
-        at = int(np.flatnonzero(np.bincount(np.unique(moments, return_inverse=True)[1]) > 1)[0])
-        moment = np.unique(moments)[at]
-        example = cells.column(time_column)[int(valid[np.flatnonzero(moments == moment)[0]])].as_py().strip()
-        raise FormatError(
-            "repeated_times",
-            f'column "{names[time_column]}" holds the same time in many rows, such as "{example}" in '
-            f"{int((moments == moment).sum())}, and the columns do not say what tells these rows apart",
-            "If a column holds the clock time, put it beside the date and write it as 13:00; if one names the sensor, "
-            'call it "sensor" and the one of the readings "value".',
-        )
-    for index in several:
-        found = [text for text in pc.unique(pc.utf8_trim_whitespace(cells.column(index))).to_pylist() if text]
-        if len(found) > 1 and not any(is_number(text) for text in found):
-            raise FormatError(
-                "no_value_column",
-                f'column "{names[index]}" names sensors ("{found[0][:40]}", "{found[1][:40]}"), but no column, or more '
-                "than one, holds their readings",
-                'Keep one column of numbers and call it "value".',
-            )
+def _whole_numbers(cells: pa.Table, index: int) -> Int64s | None:
+    text = pc.utf8_trim_whitespace(cells.column(index))
+    if not len(text) or not pc.all(pc.match_substring_regex(text, "^[0-9]{1,4}$")).as_py():
+        return None
+    return np.array(text.to_pylist(), np.int64)

@@ -97,6 +97,21 @@ class Localizer:
             offsets[row] = found or 0
         return local - offsets, valid
 
+    def on_its_own(self, local: Int64s, second: Bools) -> tuple[Int64s, Bools]:
+        """As a call, for times of which it is known whether each is the second pass of an hour that comes twice; such
+        a pass exists only there. A time that the clocks jump over comes out as the moment of the jump."""
+        if self._fixed is not None:
+            return local - self._fixed // timedelta(microseconds=1), ~second
+        days, inverse = np.unique(local // DAY, return_inverse=True)
+        known = [self._offset_of_day(int(day)) for day in days]
+        offsets = np.array([0 if offset is None else offset for offset in known], np.int64)[inverse]
+        exists = ~second
+        for row in np.flatnonzero(np.array([offset is None for offset in known], np.bool_)[inverse]):
+            before, after = self._utc_offset(int(local[row]), 0), self._utc_offset(int(local[row]), 1)
+            offsets[row] = after if second[row] else before
+            exists[row] = before > after if second[row] else before >= after
+        return local - offsets, exists
+
     def _notice_direction(self, local: Int64s, sensor_of: Int64s | None) -> None:
         """Newest first or oldest first, decided once, by the first rows of a sensor whose time differs at all."""
         if self._falling is not None:
