@@ -1,0 +1,322 @@
+"""File types: descriptions of files under a name, to be used again. Saved ones are in the database; others come ready.
+
+Names are unique without regard to case, over both kinds. What changes something here has committed when it returns.
+"""
+
+import hashlib
+import json
+import unicodedata
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+
+from daybook import ready_made_types, sql
+from daybook.extensions import db
+from daybook.file_type_matching import Sample
+from daybook.formats.given import Given
+from daybook.models import FileType, Upload
+
+MAX_NAME = 64
+# Names stand in addresses: these are pages of their own there, or change the path.
+_TAKEN = frozenset({".", "..", "new", "import", "export", "try"})
+
+
+class FileTypeError(ValueError):
+    """What was asked cannot be done. `code` is for programs, the message for people, `hint` says what to do."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class NamedType:
+    """A file type with its name. about, source: of ready-made ones, what files they are for and where that is
+    described. version: changes with the layout; whoever saves says which one was looked at."""
+
+    name: str
+    given: Given
+    ready_made: bool = False
+    about: str = ""
+    source: str = ""
+    uploads: int = 0
+
+    @property
+    def version(self) -> str:
+        """A digest of the layout."""
+        return version_of(self.given)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the list; `next` is the name that the following part goes on after, None at the end."""
+
+    types: list[NamedType]
+    next: str | None
+
+
+def version_of(given: Given) -> str:
+    """Sixteen characters that differ when the layouts do."""
+    text = json.dumps(given.to_json(), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def clean_name(text: str) -> str:
+    """The name as it is stored; raises FileTypeError (bad_name)."""
+    name = " ".join(unicodedata.normalize("NFC", text).split(" ")).strip()
+    if not name:
+        raise FileTypeError("bad_name", "the name is empty", "Name it after the logger, such as Mast 3 export.")
+    if len(name) > MAX_NAME:
+        raise FileTypeError("bad_name", f"the name has {len(name)} characters; at most {MAX_NAME} are kept")
+    if not name.isprintable():
+        raise FileTypeError("bad_name", "the name holds characters that cannot be seen; type it again by hand")
+    if "/" in name or "\\" in name:
+        raise FileTypeError("bad_name", f'the name "{name}" holds a slash, which cannot stand in an address')
+    if name.lower() in _TAKEN:
+        raise FileTypeError("bad_name", f'"{name}" cannot be the name of a file type; add a word to it')
+    return name
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def find_type(name: str) -> NamedType | None:
+    """The saved or ready-made type of that name, however its letters are written."""
+    row = _row(name)
+    if row is not None:
+        return NamedType(row.name, _given(row))
+    ready = ready_made_types.find(name)
+    return _ready(ready) if ready else None
+
+
+def as_it_is_now(engine: Engine, name: str) -> NamedType | None:
+    """As `find_type`, for a request that goes on for long: on a connection of its own, which is given back at once."""
+    with sql.only_reading(), Session(engine) as session:
+        key = _key(name)
+        names = session.execute(sa.select(FileType.id, FileType.name))
+        ids = [row_id for row_id, known in names if known.casefold() == key]
+        row = session.get(FileType, ids[0]) if ids else None
+        if row is not None:
+            return NamedType(row.name, _given(row))
+    ready = ready_made_types.find(name)
+    return _ready(ready) if ready else None
+
+
+def find(name: str) -> Given | None:
+    """What the saved or ready-made type of that name says; None where there is none."""
+    found = find_type(name)
+    return found.given if found else None
+
+
+def id_of(name: str) -> int | None:
+    """The number of the saved type of that name, which an upload keeps; None for ready-made ones."""
+    row = _row(name)
+    return row.id if row else None
+
+
+def list_types(after: str | None = None, limit: int = 100) -> Page:
+    """Saved types by name, then the ready-made ones, `limit` at a time: those after the one named `after`."""
+    # Names are sorted here and not by the database: the two would not agree on accents and small letters. There are
+    # dozens of types, and of those not shown only the names are read.
+    keys = sorted((_order(name, False), row_id) for row_id, name in _names())
+    keys += [(_order(ready.name, True), 0) for ready in ready_made_types.all_types()]
+    if after is not None:
+        start = _order(after, ready_made_types.find(after) is not None)
+        keys = [key for key in keys if key[0] > start]
+    shown = keys[:limit]
+    types = _loaded([row_id for _, row_id in shown if row_id])
+    ready_names = [key[2] for key, row_id in shown if not row_id]
+    types += [_ready(ready) for ready in ready_made_types.all_types() if ready.name in ready_names]
+    return Page(types, types[-1].name if len(keys) > limit else None)
+
+
+def saved_types() -> list[NamedType]:
+    """Every saved type, by name."""
+    ids = db.session.scalars(sa.select(FileType.id)).all()
+    return _loaded(list(ids))
+
+
+def upload_count(name: str) -> int:
+    """How many uploads were read by the saved type of that name."""
+    row = _row(name)
+    if row is None:
+        return 0
+    counted = sa.select(sa.func.count()).select_from(Upload).where(Upload.file_type_id == row.id)
+    return db.session.scalar(counted) or 0
+
+
+def matching(lines: list[str]) -> list[NamedType]:
+    """The types that a file with these first lines looks like, best first (docs/file-types.md says how)."""
+    sample = Sample(lines)
+    scored = []
+    for named in [*saved_types(), *map(_ready, ready_made_types.all_types())]:
+        score = sample.score(named.given)
+        if score:
+            scored.append((-score, named.ready_made, named.name.casefold(), named))
+    return [entry[-1] for entry in sorted(scored, key=lambda entry: entry[:-1])]
+
+
+# --- changing ----------------------------------------------------------------------------------------------------
+
+
+def save(name: str, given: Given) -> NamedType:
+    """Makes a type; raises FileTypeError (bad_name, ready_made, file_type_exists)."""
+    name = clean_name(name)
+    _check_free(name)
+    db.session.add(FileType(name=name, layout=given.to_json()))
+    _commit(name)
+    return NamedType(name, given)
+
+
+def replace(name: str, given: Given, *, version: str | None = None, new_name: str | None = None) -> NamedType:
+    """Changes a saved type, and its name where `new_name` is another.
+
+    version: of the type as it was looked at, None to replace whatever is there. Raises FileTypeError: not_found,
+    ready_made, changed_meanwhile, and as `save`.
+    """
+    _refuse_ready_made(name)
+    row = _row(name, to_change=True)
+    if row is None:
+        db.session.rollback()
+        raise FileTypeError("not_found", f'there is no file type "{name}" any more', "Save it under a new name.")
+    if version is not None and version != version_of(_given(row)):
+        db.session.rollback()
+        raise FileTypeError(
+            "changed_meanwhile",
+            f'somebody else changed "{row.name}" since you opened it',
+            "Open it again and repeat your change, or save yours under another name.",
+        )
+    new_name = clean_name(new_name) if new_name is not None else row.name
+    if new_name.casefold() != row.name.casefold():
+        _check_free(new_name)
+    row.name, row.layout = new_name, given.to_json()
+    _commit(new_name)
+    return NamedType(new_name, given)
+
+
+def put(name: str, given: Given, *, version: str | None = None) -> tuple[NamedType, bool]:
+    """Makes or replaces the type of that name; says whether it is new. Raises as `save` and `replace`."""
+    if version is None and _row(name) is None:
+        return save(name, given), True
+    return replace(name, given, version=version), False
+
+
+def delete(name: str) -> bool:
+    """Takes a saved type out, and says whether there was one. Uploads that were read by it keep their layout."""
+    _refuse_ready_made(name)
+    row = _row(name, to_change=True)
+    if row is None:
+        db.session.rollback()
+        return False
+    db.session.delete(row)
+    db.session.commit()
+    return True
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Names of what `import_types` did with each type. ready_made: left out, because those cannot be replaced."""
+
+    added: list[str]
+    replaced: list[str]
+    ready_made: list[str]
+    left: list[str]
+
+
+def import_types(types: list[tuple[str, Given]], replaced: frozenset[str]) -> Imported:
+    """Makes all these types in one transaction; those that exist are replaced where `replaced` has their name, and
+    else left as they are. Raises FileTypeError, and then nothing was changed."""
+    done = Imported([], [], [], [])
+    by_name = {row.name.casefold(): row for row in db.session.scalars(sa.select(FileType).with_for_update())}
+    for name, given in types:
+        row = by_name.get(name.casefold())
+        if ready_made_types.find(name):
+            done.ready_made.append(name)
+        elif row is None:
+            db.session.add(FileType(name=name, layout=given.to_json()))
+            done.added.append(name)
+        elif name in replaced:
+            row.layout = given.to_json()
+            done.replaced.append(name)
+        else:
+            done.left.append(name)
+    _commit("")
+    return done
+
+
+# --- inside ------------------------------------------------------------------------------------------------------
+
+
+def _order(name: str, ready_made: bool) -> tuple[bool, str, str]:
+    return ready_made, name.casefold(), name
+
+
+def _ready(ready: ready_made_types.ReadyMade) -> NamedType:
+    return NamedType(ready.name, ready.given, True, ready.about, ready.source)
+
+
+def _given(row: FileType) -> Given:
+    return Given.from_json(row.layout)
+
+
+def _loaded(ids: list[int]) -> list[NamedType]:
+    if not ids:
+        return []
+    rows = db.session.scalars(sa.select(FileType).where(FileType.id.in_(ids)))
+    counted = sa.select(Upload.file_type_id, sa.func.count()).where(Upload.file_type_id.in_(ids))
+    counts = {row[0]: row[1] for row in db.session.execute(counted.group_by(Upload.file_type_id))}
+    types = [NamedType(row.name, _given(row), uploads=counts.get(row.id, 0)) for row in rows]
+    return sorted(types, key=lambda named: _order(named.name, False))
+
+
+def _row(name: str, to_change: bool = False) -> FileType | None:
+    """The row of that name, whatever the case of its letters; locked where it is about to be changed."""
+    key = _key(name)
+    # SQLite knows small letters of ASCII alone, so the names are compared here.
+    ids = [row_id for row_id, known in _names() if known.casefold() == key]
+    if not ids:
+        return None
+    wanted = sa.select(FileType).where(FileType.id == ids[0]).execution_options(populate_existing=True)
+    row: FileType | None = db.session.scalar(wanted.with_for_update() if to_change else wanted)
+    return row if row is not None and row.name.casefold() == key else None
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def _names() -> list[tuple[int, str]]:
+    return [(row_id, name) for row_id, name in db.session.execute(sa.select(FileType.id, FileType.name))]
+
+
+def _refuse_ready_made(name: str) -> None:
+    ready = ready_made_types.find(name)
+    if ready is not None:
+        raise FileTypeError(
+            "ready_made",
+            f'"{ready.name}" is a ready-made file type, which cannot be changed',
+            "Save a copy of it under another name.",
+        )
+
+
+def _check_free(name: str) -> None:
+    _refuse_ready_made(name)
+    known = next((known for _, known in _names() if known.casefold() == name.casefold()), None)
+    if known is not None:
+        db.session.rollback()
+        raise _exists(known)
+
+
+def _exists(name: str) -> FileTypeError:
+    return FileTypeError("file_type_exists", f'there is a file type "{name}" already', "Choose another name.")
+
+
+def _commit(name: str) -> None:
+    try:
+        db.session.commit()
+    except sa.exc.IntegrityError:
+        db.session.rollback()
+        raise _exists(name) from None
