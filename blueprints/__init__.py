@@ -7,9 +7,11 @@ from blueprints import (
     api,
     auth,
     errors,
+    file_types,
     guard,
     health,
     home,
+    previews,
     sensors,
     static_versions,
     template_filters,
@@ -23,5 +25,5 @@ def register_blueprints(app: Flask) -> None:
     errors.register(app)
     template_filters.register(app)
     static_versions.register(app)
-    for module in (home, auth, account, health, uploads, sensors, api):
+    for module in (home, auth, account, health, uploads, previews, file_types, sensors, api):
         app.register_blueprint(module.bp)

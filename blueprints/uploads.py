@@ -15,12 +15,12 @@ from wtforms import ValidationError
 from blueprints.guard import role_required
 from blueprints.streamed_body import BadForm, FormStream, body_pieces, upload_slot
 from blueprints.template_filters import sentence_case
-from daybook import imports, raw_copies, removal
+from daybook import file_types, imports, preview_choices, raw_copies, rejected_lines, removal
 from daybook.extensions import csrf, db
 from daybook.formats.layout import FormatError
 from daybook.models import Source
 from daybook.source_lock import SourceBusy
-from daybook.upload_options import CutOff, ImportRefused, Options, Sender, sentence
+from daybook.upload_options import CutOff, ImportRefused, Options, Sender, sentence, with_layout
 from daybook.upload_report import UploadReport, read_report, read_reports, source_of
 
 bp = Blueprint("uploads", __name__, url_prefix="/uploads")
@@ -31,6 +31,15 @@ DATE_ORDERS = {
     "dmy": "Day first: 9 January",
     "mdy": "Month first: September 1",
     "ymd": "Year first: 2009, January 16",
+}
+
+
+FIELDS_OF_ERRORS = {
+    "unknown_timezone": "timezone",
+    "bad_source": "source",
+    "bad_on_duplicate": "on_duplicate",
+    "unknown_file_type": "file_type",
+    "bad_layout": "file_type",
 }
 
 
@@ -121,9 +130,7 @@ def content(upload_id: int) -> ResponseReturnValue:
 
 @bp.get("/<int(max=2147483647):upload_id>")
 def show(upload_id: int) -> ResponseReturnValue:
-    report = found_report(upload_id)
-    has_copy = report.upload.sha256 is not None and raw_copies.find(copies_folder(), upload_id) is not None
-    return render_template("uploads/show.html", report=report, has_copy=has_copy, **card_words())
+    return own_page(found_report(upload_id))
 
 
 @bp.get("/<int(max=2147483647):upload_id>/card")
@@ -155,19 +162,30 @@ def undo(upload_id: int) -> ResponseReturnValue:
 @bp.post("/<int(max=2147483647):upload_id>/again")
 @role_required("editor")
 def import_again(upload_id: int) -> ResponseReturnValue:
-    """Imports the kept copy of a file that failed, with another answer to the question that it failed on."""
+    """Imports the kept copy of a file again, with other answers: one that failed by itself, and one that is done over
+    what it brought, in one step."""
     report = found_report(upload_id)
     path = raw_copies.find(copies_folder(), upload_id)
-    if report.upload.status != "failed" or report.upload.sha256 is None or path is None:
-        abort(409, "Only a failed upload whose file is kept can be imported again.")
-    before = report.upload.options
+    done = report.upload.status == "done"
+    if not (done or report.upload.status == "failed") or report.upload.sha256 is None or path is None:
+        abort(409, "Only an upload that is done or failed, and whose file is kept, can be imported again.")
+    before = report.upload.options | {"source": report.source}
+    known = {name: before.get(name) for name in ("file_type", "layout")}
     try:
-        options = replace(read_options({**before, **request.form}), on_bad_row=before.get("on_bad_row", "skip"))
+        options = read_options({**before, "layout": "", **request.form})
     except Complaint as complaint:
-        abort(422, sentence_case(complaint.text))
+        if not done:
+            abort(422, sentence_case(complaint.text))
+        return own_page(report, request.form, {complaint.field: [complaint.text]}), 422
+    if options.file_type == (known["file_type"] or "") and "layout" not in request.form:
+        options = replace(options, layout=known["layout"] or {})  # as the type was then, with what was chosen beside it
+    options = replace(
+        options, source=options.source or report.source, on_bad_row=before.get("on_bad_row", options.on_bad_row)
+    )
     sender = Sender(account_id=current_user.id)
     settings, name = current_app.config["DAYBOOK"], report.upload.filename
-    again = imports.announce(db.engine, name, options, sender, report.upload.bytes_total)
+    replaces = upload_id if done else None
+    again = imports.announce(db.engine, name, options, sender, report.upload.bytes_total, replaces)
     imports.import_in_background(db.engine, settings, raw_copies.read(path), upload_id=again, patience=2.0)
     return redirect(url_for("uploads.show", upload_id=again), 303)
 
@@ -182,6 +200,38 @@ def raw(upload_id: int) -> ResponseReturnValue:
     response = Response(raw_copies.read(path), mimetype="application/octet-stream")
     response.headers.set("Content-Disposition", "attachment", filename=report.upload.filename)
     return response
+
+
+@bp.get("/<int(max=2147483647):upload_id>/rejected")
+def rejected(upload_id: int) -> ResponseReturnValue:
+    """The lines that could not be read, behind those above the data: to be mended and uploaded again."""
+    try:
+        found = rejected_lines.open_rejected(db.engine, copies_folder(), found_report(upload_id))
+    except rejected_lines.NoRejectedLines as error:
+        abort(404, str(error))
+    response = Response(found.pieces, content_type=f"text/csv; charset={found.encoding}")
+    response.headers.set("Content-Disposition", "attachment", filename=found.filename)
+    return response
+
+
+def own_page(report: UploadReport, form: Any = None, complaints: dict[str, list[str]] | None = None) -> str:
+    """The page of one upload; `form` and `complaints` are those of an attempt to import its file again."""
+    has_copy = report.upload.sha256 is not None and raw_copies.find(copies_folder(), report.upload.id) is not None
+    return render_template(
+        "uploads/show.html",
+        report=report,
+        has_copy=has_copy,
+        zones=zone_names(),
+        date_orders=DATE_ORDERS,
+        file_type_names={"": "Find out from the file"} | {one.name: one.name for one in all_types()},
+        form=form or (report.upload.options or {}) | {"source": report.source},
+        complaints=complaints or {},
+        **card_words(),
+    )
+
+
+def all_types() -> list[file_types.NamedType]:
+    return file_types.list_types(limit=1000).types
 
 
 def upload_page(form: Any = None, complaints: dict[str, list[str]] | None = None) -> str:
@@ -227,8 +277,9 @@ def flash_result(report: UploadReport) -> None:
     """Says how an upload ended, on the page that a browser without JavaScript sees next."""
     row = report.upload
     if row.status == "done":
+        replaced = f", {row.readings_replaced:,} replaced" if row.readings_replaced else ""
         rejected = f", {row.lines_rejected:,} lines rejected" if row.lines_rejected else ""
-        flash(f"{row.filename}: {row.readings_added:,} readings added{rejected}.", "success")
+        flash(f"{row.filename}: {row.readings_added:,} readings added{replaced}{rejected}.", "success")
     else:
         flash(f"{row.filename}: {row.status}. {sentence_case(row.error or '')}", "danger")
 
@@ -245,17 +296,21 @@ def found_report(upload_id: int) -> UploadReport:
 
 
 def read_options(form: Any) -> Options:
-    """What the form says about its files; raises Complaint."""
+    """What the form says about its files, with what was chosen at the preview; raises Complaint."""
+    choices, complaints = preview_choices.read(form)
+    for field, sentences in complaints.items():
+        raise Complaint(field, sentences[0])
     options = Options(
         source=form.get("source", "").strip(),
-        timezone=form.get("timezone", "").strip(),
-        date_order=form.get("date_order", ""),
+        timezone=choices.timezone,
+        date_order=choices.date_order,
+        on_duplicate=form.get("on_duplicate", "skip"),
     )
     try:
+        options = with_layout(db.engine, options, choices.file_type, choices.layout)
         options.check()
     except (FormatError, ImportRefused) as error:
-        field = {"unknown_timezone": "timezone", "bad_source": "source"}.get(error.code, "date_order")
-        raise Complaint(field, sentence(error)) from None
+        raise Complaint(FIELDS_OF_ERRORS.get(error.code, "date_order"), sentence(error)) from None
     return options
 
 

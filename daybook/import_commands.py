@@ -15,7 +15,7 @@ from daybook.command_line import with_database
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.models import UNFINISHED, Reading, Sensor, Upload
-from daybook.upload_options import ImportRefused, Options, Sender, sentence
+from daybook.upload_options import ImportRefused, Options, Sender, sentence, with_layout
 from daybook.upload_report import read_report
 
 _PIECE = 256 * 1024
@@ -24,20 +24,39 @@ _PIECE = 256 * 1024
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--source", default="", help="Where the readings come from; the file's own name when left out.")
-@click.option("--file-type", default="", help="A saved file type by its name.")
+@click.option("--file-type", default="", help="The name of a file type, saved or ready-made.")
 @click.option("--timezone", default="", help="For times without an offset, such as Europe/Dublin.")
 @click.option("--date-order", type=click.Choice(["dmy", "mdy", "ymd"]), help="What 09/01/2016 means.")
 @click.option("--on-bad-row", type=click.Choice(["skip", "fail"]), default="skip", show_default=True)
+@click.option(
+    "--on-duplicate",
+    type=click.Choice(["skip", "replace"]),
+    default="skip",
+    show_default=True,
+    help="What a reading does whose sensor and time are in the book.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole account as JSON.")
 @with_database
 def import_file(
-    file: Path, source: str, file_type: str, timezone: str, date_order: str | None, on_bad_row: str, as_json: bool
+    file: Path,
+    source: str,
+    file_type: str,
+    timezone: str,
+    date_order: str | None,
+    on_bad_row: str,
+    on_duplicate: str,
+    as_json: bool,
 ) -> None:
     """Import FILE, as the upload page would."""
-    if file_type:
-        raise click.ClickException(f'There is no file type "{file_type}".')
-    options = Options(source.strip(), timezone.strip(), date_order or "", "fail" if on_bad_row == "fail" else "skip")
+    options = Options(
+        source=source.strip(),
+        timezone=timezone.strip(),
+        date_order=date_order or "",
+        on_bad_row="fail" if on_bad_row == "fail" else "skip",
+        on_duplicate="replace" if on_duplicate == "replace" else "skip",
+    )
     try:
+        options = with_layout(db.engine, options, file_type.strip())
         options.check()
     except (FormatError, ImportRefused) as error:
         raise click.ClickException(sentence(error)) from None
@@ -56,8 +75,9 @@ def import_file(
     if as_json:
         return
     sensors = "1 sensor" if len(report.sensors) == 1 else f"{len(report.sensors)} sensors"
+    replaced = f"{row.readings_replaced:,} replaced, " if row.readings_replaced else ""
     click.echo(
-        f"Upload {row.id} into {report.source}: {row.readings_added:,} readings of {sensors} added, "
+        f"Upload {row.id} into {report.source}: {row.readings_added:,} readings of {sensors} added, {replaced}"
         f"{row.readings_duplicate:,} were there already."
     )
     click.echo(

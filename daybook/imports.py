@@ -20,16 +20,16 @@ import psycopg2.errors
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import raw_copies, removal, sources, sql
+from daybook import raw_copies, removal, replacements, sources, sql
 from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
 from daybook.formats.batch import Batch, Issue, Series
 from daybook.formats.file_reader import FileReader
 from daybook.formats.layout import FormatError, Layout
 from daybook.import_counts import Counts
-from daybook.models import Upload, UploadIssue, UploadSensor, utc_now
+from daybook.models import FileType, Sensor, Upload, UploadIssue, UploadSensor, utc_now
 from daybook.source_lock import take_source
-from daybook.store import sort_rows
+from daybook.store import Rules, Stored, sort_rows
 from daybook.upload_options import (
     CutOff,
     ImportRefused,
@@ -58,8 +58,18 @@ class _Superseded(Exception):
     """The upload's row says that somebody else has ended this import."""
 
 
-def announce(engine: Engine, filename: str, options: Options, sender: Sender, bytes_total: int | None = None) -> int:
-    """Makes the row of an upload whose bytes are still to come (status waiting) and returns its id."""
+def announce(
+    engine: Engine,
+    filename: str,
+    options: Options,
+    sender: Sender,
+    bytes_total: int | None = None,
+    replaces: int | None = None,
+) -> int:
+    """Makes the row of an upload whose bytes are still to come (status waiting) and returns its id.
+
+    replaces: the id of an upload that is done, and is taken back in the moment in which this one is done.
+    """
     with engine.begin() as connection:
         return cast(
             int,
@@ -68,6 +78,8 @@ def announce(engine: Engine, filename: str, options: Options, sender: Sender, by
                     filename=clean_filename(filename),
                     options=asdict(options),
                     bytes_total=bytes_total,
+                    replaces_id=replaces,
+                    file_type_id=sa.select(FileType.id).where(FileType.name == options.file_type).scalar_subquery(),
                     status="waiting",
                     **asdict(sender),
                 )
@@ -140,6 +152,7 @@ class _Import:
         self._bytes_done = 0
         self._filename = ""
         self._options = Options()
+        self._replaces: int | None = None
         self._counts = Counts()
         self._issues: list[Issue] = []
         self._last_progress = time.monotonic()
@@ -180,6 +193,7 @@ class _Import:
                 raise
         finally:
             self._close_raw(keep_raw)
+        self._remove_replaced()
 
     def _claim(self) -> None:
         # Shared with the writers' connections; recovery wants it alone, and so keeps its hands off while one lives.
@@ -195,9 +209,10 @@ class _Import:
             if not claimed:
                 raise ImportRefused("already_imported", f"upload {self._upload_id} is not waiting for its bytes")
             row = connection.execute(
-                sa.select(Upload.filename, Upload.options).where(Upload.id == self._upload_id)
+                sa.select(Upload.filename, Upload.options, Upload.replaces_id).where(Upload.id == self._upload_id)
             ).one()
         self._filename = row.filename
+        self._replaces = row.replaces_id
         self._options = Options(**row.options)
 
     def _read_all(self, pieces: Iterator[bytes]) -> bool:
@@ -233,15 +248,20 @@ class _Import:
     def _take(self, batch: Batch, reader: FileReader) -> None:
         if self._queue is None:
             self._open_source(reader.layout)
-            self._queue = BatchQueue(self._engine, self._upload_id)
+            self._queue = BatchQueue(self._engine, self._upload_id, Rules(self._replacing, self._replaces))
         self._counts.add(batch)
         self._keep_issues(batch.issues)
         self._counts.check_rejected(self._options, last=False)
         self._know_sensors(batch)
-        rows, repeated = sort_rows((self._sensors[one.name], one.times, one.values) for one in batch.series)
+        series = ((self._sensors[one.name], one.times, one.values) for one in batch.series)
+        rows, repeated = sort_rows(series, keep_last=self._replacing)
         self._counts.repeated += repeated
         if len(rows):
             self._queue.put(rows)
+
+    @property
+    def _replacing(self) -> bool:
+        return self._options.on_duplicate == "replace"
 
     def _open_source(self, layout: Layout | None) -> None:
         """Finds the source and waits for its turn: one import at a time writes into a source, so that no reading is
@@ -257,14 +277,33 @@ class _Import:
                 )
             self._report_progress()
 
-        self._source_id = take_source(self._engine, self._locks, name, waited)
-        removal.clear_leftovers(self._engine, self._settings, self._locks, self._source_id, waited)
+        other = self._source_of_replaced()
+        self._source_id = take_source(self._engine, self._locks, name, waited, other)
+        for source_id in {self._source_id, other or self._source_id}:
+            removal.clear_leftovers(self._engine, self._settings, self._locks, source_id, waited)
+        self._source_of_replaced()  # once more: it may have been undone while this one waited
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(Upload)
                 .where(Upload.id == self._upload_id)
                 .values(source_id=self._source_id, layout=layout.to_json() if layout else None)
             )
+
+    def _source_of_replaced(self) -> int | None:
+        """The source of the upload that this one replaces, if it does; raises ImportRefused when that is not done."""
+        if self._replaces is None:
+            return None
+        with sql.only_reading(), self._engine.connect() as connection:
+            row = connection.execute(
+                sa.select(Upload.status, Upload.source_id).where(Upload.id == self._replaces)
+            ).one()
+        if row.status != "done":
+            raise ImportRefused(
+                "nothing_to_replace",
+                f"upload {self._replaces}, which this one was to replace, is {row.status}",
+                "Import the file again on its own.",
+            )
+        return cast(int, row.source_id)
 
     def _knows(self, series: Series) -> bool:
         # A narrow file may name the unit later than the sensor.
@@ -310,8 +349,7 @@ class _Import:
         self._locks.check()
         with self._engine.begin() as connection:
             self._write_counts(connection, heartbeat_at=utc_now())
-            if connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)):
-                raise Cancelled
+            self._raise_if_cancelled(connection)
 
     def _write_counts(self, connection: Connection, **more: Any) -> int:
         if self._issues:
@@ -319,7 +357,7 @@ class _Import:
                 sa.insert(UploadIssue), [{"upload_id": self._upload_id, **_storable(issue)} for issue in self._issues]
             )
             self._issues = []
-        added, duplicates = self._queue.so_far() if self._queue else (0, 0)
+        added, duplicates, replaced = self._queue.so_far() if self._queue else (0, 0, 0)
         counts = asdict(self._counts)
         first, last = counts.pop("first_time"), counts.pop("last_time")
         for inner in ("repeated", "issues", "first_rejected"):
@@ -332,6 +370,7 @@ class _Import:
                     "bytes_done": self._bytes_done,
                     "readings_added": added,
                     "readings_duplicate": duplicates + self._counts.repeated,
+                    "readings_replaced": replaced,
                     "first_time": _moment(first),
                     "last_time": _moment(last),
                     **counts,
@@ -348,21 +387,59 @@ class _Import:
         assert self._queue is not None
         stored = self._queue.finish()
         sha256 = self._raw.close()
+        now, size = utc_now(), self._bytes_done
         with self._engine.begin() as connection:
-            if connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)):
-                raise Cancelled
-            for sensor_id, added in sorted(stored.added.items()):
-                removal.count_readings(connection, sensor_id, added)
-                connection.execute(
-                    sa.update(UploadSensor)
-                    .where(UploadSensor.upload_id == self._upload_id, UploadSensor.sensor_id == sensor_id)
-                    .values(added=added)
-                )
-            now, size = utc_now(), self._bytes_done
+            self._raise_if_cancelled(connection)
+            if stored.replaced or stored.taken_over.total():
+                replacements.put_in(connection, self._upload_id)
+            if self._replaces is not None:
+                self._replace_upload(connection, self._replaces)
+            self._raise_if_cancelled(connection)  # replacing many readings takes its time
+            self._count(connection, stored)
             if not self._write_counts(
                 connection, status="done", sha256=sha256, finished_at=now, heartbeat_at=now, bytes_total=size
             ):
                 raise _Superseded
+
+    def _replace_upload(self, connection: Connection, old: int) -> None:
+        """Takes the old upload back, and with it what it alone had said of the units of its sensors."""
+        if not removal.stop_counting(connection, old):
+            raise RuntimeError(f"upload {old} was taken back by somebody who does not hold the lock of its source")
+        shared = sa.select(UploadSensor.sensor_id).join(Upload, Upload.id == UploadSensor.upload_id)
+        others = shared.where(Upload.status == "done")
+        brought = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id == old, UploadSensor.created)
+        for name, sensor_id in self._sensors.items():
+            mine = Sensor.id == sensor_id, Sensor.id.in_(brought), Sensor.id.not_in(others), Sensor.label == ""
+            connection.execute(sa.update(Sensor).where(*mine).values(unit=self._units[name].strip()[:64]))
+
+    def _status(self, connection: Connection) -> str | None:
+        return connection.scalar(sa.select(Upload.status).where(Upload.id == self._upload_id))
+
+    def _raise_if_cancelled(self, connection: Connection) -> None:
+        if connection.scalar(sa.select(Upload.cancel_requested).where(Upload.id == self._upload_id)):
+            raise Cancelled
+
+    def _count(self, connection: Connection, stored: Stored) -> None:
+        """Notes what each sensor has gained: the readings that are in the table now and were not before."""
+        for sensor_id, added in sorted(stored.added.items()):
+            removal.count_readings(connection, sensor_id, added - stored.taken_over[sensor_id])
+            connection.execute(
+                sa.update(UploadSensor)
+                .where(UploadSensor.upload_id == self._upload_id, UploadSensor.sensor_id == sensor_id)
+                .values(added=added)
+            )
+
+    def _remove_replaced(self) -> None:
+        """Takes the rest of the replaced upload out. It counts for nobody since this one is done."""
+        if self._replaces is None:
+            return
+        with sql.only_reading(), self._engine.connect() as connection:
+            if self._status(connection) != "done":
+                return
+        try:
+            removal.remove_readings(self._engine, self._locks, self._replaces)
+        except Exception:  # the import is done, and stays so
+            log.exception("upload %s could not be taken out to its end; recovery goes on with it", self._replaces)
 
     def _fail(self, code: str, message: str) -> None:
         """Takes every reading out again and only then says how the upload ended."""
@@ -370,9 +447,11 @@ class _Import:
             self._queue.abort()
         with self._engine.begin() as connection:
             source_id = self._source_id or None
-            self._write_counts(
+            told = self._write_counts(
                 connection, error_code=code, error=message, source_id=source_id, **removal.NOTHING_STORED
             )
+            if not told and self._status(connection) == "done":
+                return  # the last step was done, but the connection broke before it could say so
         removal.remove_readings(self._engine, self._locks, self._upload_id)
 
     def _close_raw(self, keep: bool) -> None:

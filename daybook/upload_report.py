@@ -24,12 +24,27 @@ class UploadReport:
     issues: list[Any]  # rows of (line, column, value, reason), the first 100
     met_by: list[int]  # later uploads that brought some of the same readings, and so count on these
     lost_with: list[int]  # uploads undone since, where this one had met readings
+    replaced_by: int | None  # the upload that took this one's place
+    rejected_listed: int  # how many of its rejected lines are known by their number
 
     @property
     def skipped_columns(self) -> list[str]:
-        """The columns that hold no number and were left out."""
-        columns = (self.upload.layout or {}).get("columns", [])
-        return [column["name"] for column in columns if column["role"] == "text"]
+        """The columns that were left out: those without a number, and in wide tables the one that names the device."""
+        layout = self.upload.layout or {}
+        left_out = ("text",) if layout.get("shape") == "narrow" else ("text", "source")
+        return [column["name"] for column in layout.get("columns", []) if column["role"] in left_out]
+
+    @property
+    def file_type(self) -> str:
+        """The name of the file type that the sender chose, as it was then; empty where none was chosen."""
+        return str((self.upload.options or {}).get("file_type", ""))
+
+    @property
+    def offers_rejected(self) -> bool:
+        """Whether its rejected lines can be had as a file, as far as its row says (see rejected_lines)."""
+        row = self.upload
+        text = row.layout is not None and row.layout.get("file", "text") == "text"
+        return bool(self.rejected_listed and row.sha256 and text and not row.filename.lower().endswith(".zip"))
 
     def as_json(self) -> dict[str, Any]:
         """The answer of `POST /api/v1/uploads` and its kin (docs/api.md)."""
@@ -39,9 +54,11 @@ class UploadReport:
             "status": row.status,
             "filename": row.filename,
             "source": self.source,
+            "replaces": row.replaces_id,
             "bytes": row.bytes_done,
             "bytes_total": row.bytes_total,
             "sha256": row.sha256,
+            "file_type": self.file_type or None,
             "layout": row.layout,
             "skipped_columns": self.skipped_columns,
             "lines": {name: getattr(row, f"lines_{name}") for name in LINE_COUNTS},
@@ -112,7 +129,17 @@ def _report(connection: Connection, row: Any) -> UploadReport:
         .limit(SHOWN_ISSUES)
     )
     met_by, lost_with = _entangled(connection, row)
-    return UploadReport(row, source_of(row, name), list(sensors), list(issues), met_by, lost_with)
+    replaced_by = None
+    if row.status in ("removing", "undone"):
+        instead = Upload.replaces_id == row.id, Upload.status.in_(("done", "removing", "undone"))
+        replaced_by = connection.scalar(sa.select(Upload.id).where(*instead).order_by(Upload.id.desc()).limit(1))
+    listed = _count_rejected(connection, row.id) if row.lines_rejected and row.status == "done" else 0
+    return UploadReport(row, source_of(row, name), list(sensors), list(issues), met_by, lost_with, replaced_by, listed)
+
+
+def _count_rejected(connection: Connection, upload_id: int) -> int:
+    lines = sa.select(UploadIssue.line).where(UploadIssue.upload_id == upload_id, UploadIssue.rejected).distinct()
+    return connection.scalar(sa.select(sa.func.count()).select_from(lines.subquery())) or 0
 
 
 def _entangled(connection: Connection, row: Any) -> tuple[list[int], list[int]]:
@@ -133,7 +160,13 @@ def _entangled(connection: Connection, row: Any) -> tuple[list[int], list[int]]:
     lost: list[int] = []
     brought_back = Upload.status == "done", Upload.sha256 == row.sha256, Upload.id > row.id
     if row.readings_duplicate and connection.scalar(sa.select(Upload.id).where(*near, *brought_back).limit(1)) is None:
-        undone = Upload.status == "undone", Upload.started_at <= row.started_at, Upload.finished_at >= row.finished_at
+        # Not the one whose place it took: what that one alone had, it has met as if it were gone.
+        undone = (
+            Upload.status == "undone",
+            Upload.id != (row.replaces_id or 0),
+            Upload.started_at <= row.started_at,
+            Upload.finished_at >= row.finished_at,
+        )
         lost = list(connection.scalars(sa.select(Upload.id).where(*near, *undone).order_by(Upload.id).limit(10)))
     return list(met_by) if row.readings_added else [], lost
 

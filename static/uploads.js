@@ -9,7 +9,8 @@
   const cards = document.getElementById("upload-cards");
   const problem = document.getElementById("upload-problem");
   const news = document.getElementById("upload-news");
-  const button = form.querySelector("button[type=submit]");
+  const button = document.getElementById("upload-button");
+  const preview = window.daybookPreview;
   const running = new Map(); // upload id -> {request, sent, total}
   const queue = [];
   const cancelled = new Set();
@@ -153,8 +154,7 @@
   }
 
   async function announce(file) {
-    const fields = new FormData(form);
-    fields.delete("files");
+    const fields = preview.uploadFields();
     fields.set("filename", file.name);
     fields.set("size", String(file.size));
     const answer = await fetch(form.dataset.announce, { method: "POST", headers: headers(), body: new URLSearchParams(fields) });
@@ -177,6 +177,7 @@
     event.preventDefault();
     say("");
     unmark();
+    if (!(await preview.settled())) return; // it says why
     button.disabled = true;
     try {
       for (const file of input.files) {
@@ -184,7 +185,8 @@
         work();
       }
       input.value = "";
-      list();
+      preview.close();
+      document.getElementById("preview-of").hidden = true;
     } catch (error) {
       say(error instanceof TypeError ? "The server cannot be reached. Try again in a moment." : error.message);
     } finally {
@@ -192,12 +194,6 @@
     }
   });
 
-  function list() {
-    const names = [...input.files].map((file) => `${file.name} (${size(file.size)})`);
-    document.getElementById("chosen").textContent = names.length > 1 ? names.join(", ") : "";
-  }
-
-  input.addEventListener("change", list);
   document.addEventListener("htmx:sendError", (event) => {
     const card = event.target.closest && event.target.closest(".upload-card");
     if (card) card.classList.add("lost");
@@ -218,8 +214,8 @@
   zone.addEventListener("drop", (event) => {
     if (!event.dataTransfer.files.length) return;
     input.files = event.dataTransfer.files;
-    list();
-    button.focus();
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    input.focus();
   });
 
   window.addEventListener("beforeunload", (event) => {

@@ -8,4 +8,4 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1")
 # No cookie opens the API (guard asks for a token), so there is nothing that another site could ride on.
 csrf.exempt(bp)
 
-from blueprints.api import readings, uploads  # noqa: E402, F401
+from blueprints.api import file_types, readings, uploads  # noqa: E402, F401

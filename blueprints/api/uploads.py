@@ -1,6 +1,7 @@
 """Uploads of the API: a file comes in as it streams, its account goes out as JSON."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, current_app, g, jsonify, request, stream_with_context
@@ -12,12 +13,12 @@ from blueprints.errors import ApiError
 from blueprints.guard import role_required
 from blueprints.streamed_body import BadForm, FormStream, body_pieces, upload_slot
 from blueprints.template_filters import sentence_case
-from daybook import dry_runs, imports, raw_copies, removal
+from daybook import dry_runs, imports, raw_copies, rejected_lines, removal
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.models import UNFINISHED
 from daybook.source_lock import SourceBusy
-from daybook.upload_options import CutOff, ImportRefused, Options, Sender, clean_filename
+from daybook.upload_options import CutOff, ImportRefused, Options, Sender, clean_filename, with_layout
 from daybook.upload_report import UploadReport, iso_time, read_report, read_reports, source_of
 
 KNOWN = "filename source file_type timezone date_order on_duplicate on_bad_row dry_run".split()
@@ -47,11 +48,11 @@ def create_upload() -> ResponseReturnValue:
 
 
 def import_and_answer(
-    filename: str, options: Options, pieces: Iterable[bytes], size: int | None
+    filename: str, options: Options, pieces: Iterable[bytes], size: int | None, replaces: int | None = None
 ) -> ResponseReturnValue:
     """Imports the file and answers its account: 201 when it is done, else why not."""
     sender = Sender(account_id=current_user.id, api_token_id=g.api_token.id)
-    upload_id = imports.announce(db.engine, filename, options, sender, size)
+    upload_id = imports.announce(db.engine, filename, options, sender, size, replaces)
     settings = current_app.config["DAYBOOK"]
     imports.import_stream(db.engine, settings, pieces, upload_id=upload_id, bytes_total=size)
     report = found_report(upload_id)
@@ -79,7 +80,11 @@ def list_uploads() -> ResponseReturnValue:
             "filename": row.filename,
             "source": source_of(row, row.source),
             "bytes": row.bytes_done,
-            "readings": {"added": row.readings_added, "duplicates": row.readings_duplicate},
+            "readings": {
+                "added": row.readings_added,
+                "duplicates": row.readings_duplicate,
+                "replaced": row.readings_replaced,
+            },
             "created_at": iso_time(row.created_at),
         }
         for row in rows
@@ -112,20 +117,24 @@ def undo_upload(upload_id: int) -> ResponseReturnValue:
 @bp.post("/uploads/<int(max=2147483647):upload_id>/import")
 @role_required("editor")
 def import_again(upload_id: int) -> ResponseReturnValue:
-    """Imports the kept copy of a file again, as an upload of its own, with the options given now."""
+    """Imports the kept copy of a file again, as an upload of its own, with the options given now.
+
+    Over one that is done: in the moment in which the new one is done, the old one is taken back.
+    """
     report, options = found_report(upload_id), read_options()
-    if report.upload.status in ("done", *UNFINISHED):
-        hint = "Undo it first." if report.upload.status == "done" else None
-        raise ApiError(409, "not_ended", f"Upload {upload_id} is {report.upload.status}.", hint)
+    if report.upload.status in UNFINISHED:
+        raise ApiError(409, "not_ended", f"Upload {upload_id} is {report.upload.status}.")
     path = raw_copies.find(current_app.config["DAYBOOK"].instance_path / "uploads", upload_id)
     if path is None or report.upload.sha256 is None:
         raise ApiError(404, "no_raw_copy", f"No copy of the file of upload {upload_id} is kept.")
     name = request.args.get("filename", "").strip() or report.upload.filename
+    options = replace(options, source=options.source or report.source)
     if request.args.get("dry_run", "0") not in ("", "0"):
         answer = dry_runs.dry_run(current_app.config["DAYBOOK"], raw_copies.read(path), name, options)
         return jsonify(answer), 422 if "error" in answer else 200
     with upload_slot():
-        return import_and_answer(name, options, raw_copies.read(path), report.upload.bytes_total)
+        replaces = upload_id if report.upload.status == "done" else None
+        return import_and_answer(name, options, raw_copies.read(path), report.upload.bytes_total, replaces)
 
 
 @bp.get("/uploads/<int(max=2147483647):upload_id>/raw")
@@ -140,22 +149,34 @@ def raw_upload(upload_id: int) -> ResponseReturnValue:
     return response
 
 
+@bp.get("/uploads/<int(max=2147483647):upload_id>/rejected")
+def rejected_lines_of_upload(upload_id: int) -> ResponseReturnValue:
+    """The lines that could not be read, behind those above the data: to be mended and uploaded again."""
+    folder = current_app.config["DAYBOOK"].instance_path / "uploads"
+    try:
+        found = rejected_lines.open_rejected(db.engine, folder, found_report(upload_id))
+    except rejected_lines.NoRejectedLines as error:
+        raise ApiError(404, "no_rejected_lines", str(error)) from None
+    response = Response(stream_with_context(found.pieces), content_type=f"text/csv; charset={found.encoding}")
+    response.headers.set("Content-Disposition", "attachment", filename=found.filename)
+    if found.hint:
+        response.headers["Daybook-Hint"] = found.hint
+    return response
+
+
 def read_options() -> Options:
     """The options in the query string; refuses what is unknown, so that a slip of the pen is not silently ignored."""
     for name in request.args:
         if name not in KNOWN:
             raise ApiError(400, "bad_parameter", f'There is no parameter "{name}".', f"Known: {', '.join(KNOWN)}.")
     given: dict[str, Any] = {name: request.args.get(name, "").strip() for name in ("source", "timezone", "date_order")}
-    given["on_bad_row"] = request.args.get("on_bad_row", "skip")
-    if request.args.get("file_type"):
-        raise ApiError(404, "unknown_file_type", f'There is no file type "{request.args["file_type"]}".')
-    if request.args.get("on_duplicate", "skip") != "skip":
-        raise ApiError(400, "bad_on_duplicate", "Of on_duplicate, this version knows skip alone.")
-    options = Options(**given)
+    given |= {name: request.args.get(name, "skip") for name in ("on_bad_row", "on_duplicate")}
     try:
+        options = with_layout(db.engine, Options(**given), request.args.get("file_type", "").strip())
         options.check()
     except (FormatError, ImportRefused) as error:
-        raise ApiError(400, error.code, str(error), error.hint or None) from None
+        status = 404 if error.code == "unknown_file_type" else 400
+        raise ApiError(status, error.code, sentence_case(str(error)), error.hint or None) from None
     return options
 
 
