@@ -179,3 +179,15 @@ def test_the_head_of_an_archive_is_that_of_its_first_table() -> None:
     with pytest.raises(FormatError) as caught:
         open_head(data[:50], whole=False, given=Given(), unpacked_max_bytes=1 << 30)
     assert caught.value.code == "needs_whole_file"
+
+
+def test_files_of_two_stations_in_one_archive_are_not_mixed() -> None:
+    def month(number: int, offset: float) -> bytes:
+        rows = "".join(f"2024-0{number}-{day:02},{day + offset}\n" for day in range(1, 29))
+        return f"time,T\n{rows}".encode()
+
+    refused = refusal(packed({"a.csv": month(1, 0), "b.csv": month(1, 0.5)}))
+    assert refused.code == "several_sources"
+    assert '"a.csv" and "b.csv" in the zip archive both hold "T" for the same time' in str(refused)
+    values = read(packed({"jan.csv": month(1, 0), "feb.csv": month(2, 0)}))[0]
+    assert len(values["T"]) == 56

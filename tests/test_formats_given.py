@@ -92,6 +92,35 @@ def test_a_type_reads_the_next_file_though_its_columns_and_lines_moved() -> None
     assert found.layout.header_line == 4
 
 
+DAVIS = (
+    "                  Temp    Out   Wind\n  Date    Time     Out    Hum  Speed\n------------------------------------\n"
+) + "".join(f"{5 + n // 24:02}/03/21 {n % 24:>2}:00  {n / 2:>6.1f}  {50 + n:>5}    1.5\n" for n in range(40))
+
+
+def test_names_over_two_lines_are_found_again_by_a_saved_type() -> None:
+    first = read_file(DAVIS)
+    again = read_file(DAVIS, given=Given.of(first.layout))
+    assert list(again.sensors) == ["Temp Out", "Out Hum", "Wind Speed"]
+    assert again.sensors == first.sensors
+
+
+def test_a_type_of_which_no_column_of_readings_is_there_does_not_read_on() -> None:
+    columns = [{"name": "time", "role": "time"}, {"name": "WS_80m", "role": "value"}]
+    with pytest.raises(FormatError, match='no column "WS_80m"'):
+        read_file(TABLE, given=layout(columns=columns))
+
+
+def test_several_columns_of_readings_beside_one_that_names_the_sensor() -> None:
+    rows = "".join(f"2021-03-{n:02},{meter},{n},{n / 2}\n" for n in range(1, 29) for meter in ("E1", "E2"))
+    found = read_file("time,EAN,usage,cost\n" + rows, given=layout(columns=[{"name": "EAN", "role": "sensor"}]))
+    assert {name: values[1][1] for name, values in found.sensors.items()} == {
+        "usage E1": 2.0,
+        "cost E1": 1.0,
+        "usage E2": 2.0,
+        "cost E2": 1.0,
+    }
+
+
 def test_columns_that_are_not_listed_can_be_ignored() -> None:
     found = read_file(TABLE, given=layout(columns=[{"name": "a", "role": "value"}], other_columns="ignore"))
     assert list(found.sensors) == ["a"]

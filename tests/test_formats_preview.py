@@ -78,6 +78,18 @@ def test_a_line_that_an_import_would_reject_is_marked() -> None:
     assert "is not a time" in found.issues[0].reason
 
 
+def test_a_file_of_which_most_rows_would_be_rejected_is_a_problem() -> None:
+    text = MAST + "".join(f"page {n}, of 40,1,2,3\n" for n in range(40))
+    found = look(text)
+    assert (found.rows, found.rejected) == (28, 40)
+    assert found.problem is not None
+    assert found.problem.code == "too_many_bad_rows"
+
+
+def test_lines_that_end_in_cr_alone_are_lines() -> None:
+    assert look(MAST.replace("\n", "\r")).rows == 28
+
+
 def test_a_part_of_a_file_ends_anywhere() -> None:
     whole = look(MAST)
     assert look(MAST.encode()[:-7], whole=False).layout == whole.layout

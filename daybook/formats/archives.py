@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
@@ -155,6 +155,34 @@ class _LeftOut:
     reason: FormatError
 
 
+@dataclass
+class _Held:
+    """What a member holds: the first and last time of each sensor, and how many readings."""
+
+    name: str
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, batch: Batch) -> None:
+        for one in batch.series:
+            first, last = int(one.times.min()), int(one.times.max())
+            before = self.ranges.get(one.name, (first, last))
+            self.ranges[one.name] = min(first, before[0]), max(last, before[1])
+
+    def check(self, others: list["_Held"]) -> None:
+        """Raises FormatError where another member has a sensor of the same name for most of the same time: files of
+        two stations, and not two months of one."""
+        for other in others:
+            for sensor in self.ranges.keys() & other.ranges.keys():
+                (first, last), (start, end) = self.ranges[sensor], other.ranges[sensor]
+                shared = min(last, end) - max(first, start)
+                if shared > 0 and shared * 2 > min(last - first, end - start):
+                    raise FormatError(
+                        "several_sources",
+                        f'"{other.name}" and "{self.name}" in the zip archive both hold "{sensor}" for the same time',
+                        "If they are of two stations or loggers, upload each of them into a source of its own.",
+                    )
+
+
 class Archive:
     """Takes the bytes of a zip archive, and yields batches of its members one after another when the last is here.
 
@@ -198,17 +226,22 @@ class Archive:
         if self._member is None:
             raise FormatError("nested_zip", "is a zip archive inside another", "Put its files into one archive.")
         left_out: list[_LeftOut] = []
+        seen: list[_Held] = []
         with open_zip(self._file) as archive:
             members = members_of(archive, self._max_bytes)
             for member in members:
                 reader = self._member()
+                held = _Held(name_of(member))
                 try:
                     for batch in self._read(reader, pieces_of(archive, member)):
+                        held.add(batch)
                         yield _with_name(batch, name_of(member)) if len(members) > 1 else batch
                 except FormatError as error:
                     if error.code not in NO_TABLE or reader.layout is not None:
                         raise _in_member(error, name_of(member)) from error
                     left_out.append(_LeftOut(name_of(member), error))
+                held.check(seen)
+                seen.append(held)
         if self.layout is None:
             raise _in_member(left_out[0].reason, left_out[0].name, others=len(left_out) - 1)
         if left_out:

@@ -12,13 +12,13 @@ from daybook.formats.batch import Bools, Float64s
 from daybook.formats.layout import MISSING
 
 MAX_NAME = 200  # what the store keeps
-NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _GROUPED = r"^[+-]?(([0-9]+|[0-9]{1,3}(#[0-9]{3})+)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"  # #: between thousands
 # Where a header's first cell is one of these, possibly with a zone or a unit behind it, the line is a header: used for
 # lines among the rows, where prose ("no data, logger stopped") must not be taken for one.
 _HEADER_WORD = re.compile(
-    r"(?i)[#\s]*(date|time|timestamp|date[ _/&-]*time|time[ _-]?stamp|tmstamp|ts|datum|tijd|tijdstip|zeit|uhrzeit"
-    r"|zeitstempel|fecha|hora|heure|horodatage|yyyymmdd[hms]*|datum[ /+-]*(uhr)?zeit|local time)\s*([,([_+].*)?"
+    r"(?i)[#\s]*(date|time|timestamp|date(?: and |[ _/&-]*)time|time[ _-]?stamp|tmstamp|ts|datum|tijd|tijdstip|zeit"
+    r"|uhrzeit|zeitstempel|fecha|hora|heure|horodatage|yyyymmdd[hms]*|datum[ /+-]*(uhr)?zeit|local time)\s*([,([_+].*)?"
 )
 
 # Marks between thousands, as patterns, with what typesetters put in their place.

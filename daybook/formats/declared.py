@@ -8,7 +8,7 @@ from daybook.formats.layout import FormatError
 
 _STATED_ZONE = re.compile(r"(?i)(?<![a-z])(?:utc|gmt)(?:\s*([+-][0-9]{1,2}(?::?[0-9]{2})?))?(?![a-z])")
 _KEYED_ZONE = re.compile(
-    r"(?i)(?<![a-z])(?:tzo|time[ _]?zone|utc[ _]?offset|gmt[ _]?offset)\s*(?:\([^)]*\)\s*)?[=:,;\t]\s*\"?"
+    r"(?i)(?<![a-z])(?:tzo|time[ _]?zone|utc[ _]?offset|gmt[ _]?offset)\s{0,9}(?:\([^)]{0,40}\)\s{0,9})?[=:,;\t]\s*\"?"
     r"(([+-]?[0-9]{1,2}(?:\.[0-9]{1,2})?)(?![0-9:])|(?:utc|gmt)?\s*[+-][0-9]{1,2}:?[0-9]{2}|(?:utc|gmt)[+-][0-9]{1,2}"
     r"|utc|gmt|[a-z]+(?:/[a-z_]+)+)"
 )
@@ -22,6 +22,16 @@ _ABBREVIATIONS = {
 }  # fmt: skip
 _ABBREVIATION = re.compile(rf"(?<![A-Za-z])({'|'.join(_ABBREVIATIONS)})(?![A-Za-z])")
 _KEYED_ABBREVIATION = re.compile(rf"(?i:time[ _]?zone|tz)[\s=:,;]+\"?({'|'.join(_ABBREVIATIONS)})(?![A-Za-z])")
+# Both halves of the year of a zone whose clocks change, as some programs head their times: (EST/EDT).
+_PAIRS = {
+    frozenset(pair.split("/")): zone
+    for pair, zone in {
+        "EST/EDT": "America/New_York", "CST/CDT": "America/Chicago", "MST/MDT": "America/Denver",
+        "PST/PDT": "America/Los_Angeles", "GMT/BST": "Europe/London", "WET/WEST": "Europe/Lisbon",
+        "CET/CEST": "Europe/Berlin", "MEZ/MESZ": "Europe/Berlin", "EET/EEST": "Europe/Helsinki",
+    }.items()
+}  # fmt: skip
+_PAIR = re.compile(r"(?<![A-Za-z])([A-Z]{3,4})/([A-Z]{3,4})(?![A-Za-z])")
 _FEWEST_KEYS = 3
 _ZONE_WIDTH = 37.5  # degrees of longitude by which a country's clock is off the sun's, at most
 # Only numbers that nobody measures: nines, and the ends of the ranges of 16-bit numbers. "Missing data: 3" is a count.
@@ -44,12 +54,18 @@ def stated_zone(time_headers: list[str], above: list[str]) -> str | None:
     (UTC)" says nothing about the readings.
     """
     for header in time_headers:
+        pair = _zone_of_pair(header)
+        if pair:
+            return pair
         match = _STATED_ZONE.search(header.replace("_", " "))
         if match:
             return f"UTC{match[1]}" if match[1] else "UTC"
         short = _ABBREVIATION.search(header.replace("_", " "))
         if short:
             return f"UTC{_ABBREVIATIONS[short[1]]}"
+        keyed = _keyed_zone(header)
+        if keyed:
+            return keyed
     station = _station_zone(above[0]) if above else None
     if station is not None:
         return station
@@ -57,30 +73,49 @@ def stated_zone(time_headers: list[str], above: list[str]) -> str | None:
         stated = _zone_under_key(keys, values)
         if stated is not None:
             return stated
-    for line in above:
-        found = _KEYED_ZONE.search(line)
-        if found:
-            name = _zone_of_hours(found[2]) if found[2] else found[1]
-            try:
-                times.zone(name)
-            except FormatError:
-                continue
+    return next(filter(None, map(_keyed_zone, above)), None)
+
+
+def _keyed_zone(line: str) -> str | None:
+    """The zone behind a key for it: Timezone=01.0, Time zone: Europe/Dublin, tz: EST/EDT."""
+    found = _KEYED_ZONE.search(line)
+    if found:
+        name = _zone_of_hours(found[2]) if found[2] else found[1]
+        if _is_zone(name):
             return name
-        short = _KEYED_ABBREVIATION.search(line)
-        if short:
-            return f"UTC{_ABBREVIATIONS[short[1]]}"
+    short = _KEYED_ABBREVIATION.search(line)
+    if short:
+        return _zone_of_pair(line[short.start() :]) or f"UTC{_ABBREVIATIONS[short[1]]}"
     return None
 
 
+def _zone_of_pair(text: str) -> str | None:
+    pair = _PAIR.search(text.replace("_", " "))
+    return _PAIRS.get(frozenset(pair.groups())) if pair else None
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        times.zone(name)
+    except FormatError:
+        return False
+    return True
+
+
 def _zone_under_key(keys: str, values: str) -> str | None:
-    """The zone where a line of keys stands above a line of their values (as in files of the NSRDB)."""
+    """The zone where a line of keys stands above a line of their values (as in files of the NSRDB and Open-Meteo)."""
     names, cells = keys.split(","), values.split(",")
     if len(names) != len(cells) or len(names) < _FEWEST_KEYS:
         return None
     for wanted in ("time zone", "timezone", "utc offset", "local time zone"):
         for name, cell in zip(names, cells, strict=True):
-            if name.strip().lower() == wanted and re.fullmatch(r"[+-]?[0-9]{1,2}(\.[0-9]{1,2})?", cell.strip()):
-                return _zone_of_hours(cell.strip())
+            text = cell.strip().strip('"')
+            if name.strip().lower() != wanted:
+                continue
+            if re.fullmatch(r"[+-]?[0-9]{1,2}(\.[0-9]{1,2})?", text):
+                return _zone_of_hours(text)
+            if re.fullmatch(r"[A-Za-z]+(/[A-Za-z_]+)+|GMT|UTC", text) and _is_zone(text):
+                return text
     return None
 
 

@@ -164,7 +164,7 @@ class DelimitedReader:
         if self._sensors and sensor_of is not None:
             rows = np.arange(len(values)) if present is None else np.flatnonzero(present)
             for code, members in self._sensors.split(sensor_of, rows):
-                name, unit = self._sensors.labels[code], self._sensors.unit(code)
+                name, unit = self._sensors.series_of(code, index, len(self._value_columns) > 1)
                 batch.series.append(Series(name, unit, micros[members], values[members]))
             return
         if present is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from daybook.formats import times
@@ -15,7 +16,13 @@ from daybook.formats.header import Header, column_units, find_header, names_by_p
 from daybook.formats.layout import Column, DateOrder, FileKind, FormatError, Layout, Role, Shape, TimezoneFrom
 from daybook.formats.number_form import NumberForm, number_form
 from daybook.formats.refuse import refuse_what_is_no_text
-from daybook.formats.refuse_tables import refuse_pivot, refuse_repeated_times, refuse_table_above
+from daybook.formats.refuse_tables import (
+    refuse_pivot,
+    refuse_repeated_times,
+    refuse_short_header,
+    refuse_table_above,
+    refuse_times_beside,
+)
 from daybook.formats.roles import clock_beside, column_roles
 from daybook.formats.sample_lines import read_texts, text_lines
 from daybook.formats.sensors import sensors_with_several_units
@@ -27,6 +34,7 @@ from daybook.formats.table import (
     given_roles,
     missing_columns,
 )
+from daybook.formats.time_names import names_a_time
 
 SAMPLE_BYTES = 1024 * 1024
 _STATED_ABOVE = 30  # lines above the rows in which a pattern for dates is looked for
@@ -87,6 +95,7 @@ def examine(
         times.zone(given.timezone)
     refuse_what_is_no_text(sample)
     lines, found_encoding = text_lines(sample, whole, given.encoding if encoding is None else None)
+    _check_lines(given, len(lines))
     table = find_table(lines, given, names)
     header = Header(None, None, table.first_row)
     if names is None:
@@ -122,13 +131,15 @@ class _Examination:
         if not given.columns and not given.data_line and not given.header_line:
             above = header.names_at if header.names_at is not None else header.first_row
             self._ask(lambda: refuse_table_above(self._table, above), None)
+            if not self._known_names:
+                self._ask(lambda: refuse_short_header(self._table, header, self._names), None)
         cells = read_texts(self._lines[header.first_row :], self._table)
         self._settle_time_columns(cells)
         numbers = self._ask(lambda: number_form(cells, self._table, given), NumberForm())
         roles = column_roles(cells, self._table, self._names, numbers, given)
         roles = self._checked_roles(roles)
         order, stamps, example = self._times(cells)
-        shape = self._shape(roles, cells, stamps)
+        shape = self._shape(roles, cells, stamps, order)
         unit_in_name = bool(given.unit_in_name)
         if shape == "narrow" and "unit" in roles and given.unit_in_name is None:
             sensor, unit = cells.column(roles.index("sensor")), cells.column(roles.index("unit"))
@@ -187,13 +198,12 @@ class _Examination:
                     "Export numbers as they are, without units in the cells, or say which column holds the readings.",
                 )
             )
-        if self._given.shape == "narrow" and ("sensor" not in roles or roles.count("value") != 1):
+        if self._given.shape == "narrow" and "sensor" not in roles:
             self._problems.append(
                 FormatError(
                     "no_value_column",
-                    "a file with one reading a line has one column that names the sensor and one that holds its value; "
-                    f"this one has {roles.count('sensor')} and {roles.count('value')}",
-                    "Give one column the role sensor and one the role value.",
+                    "in a file with one reading a line a column names the sensor, and none of this file's is known to",
+                    "Say which column names the sensor, and which one holds its readings.",
                 )
             )
         return roles
@@ -216,7 +226,8 @@ class _Examination:
             self._problems.append(
                 FormatError(
                     "no_times",
-                    f'no time could be read: "{texts[0]}" in column "{name}" is not {_expected_time(order, given)}',
+                    f'no time could be read: "{texts[0] if len(texts) else ""}" in column "{name}" is not '
+                    f"{_expected_time(order, given)}",
                     "Choose another order of day and month, or another column.",
                 )
             )
@@ -228,17 +239,28 @@ class _Examination:
         found = {stated_order(line) for line in self._lines[: self._header.first_row][-_STATED_ABOVE:]} - {None}
         return found.pop() if len(found) == 1 else None
 
-    def _shape(self, roles: list[Role], cells: pa.Table, stamps: times.Times) -> Shape:
+    def _shape(self, roles: list[Role], cells: pa.Table, stamps: times.Times, order: DateOrder) -> Shape:
         if "sensor" in roles:
             return "narrow"
         if self._given.shape == "pivot":
             return "pivot"
         if self._given.shape is None:
-            self._ask(lambda: refuse_pivot(roles, self._names), None)
+            self._ask(lambda: refuse_pivot(roles, self._names, _are_days(stamps)), None)
         if not self._problems and not any(column.role for column in self._given.columns):
             time_column = self._table.time_columns[0]
+            if self._table.time.plain:
+                self._ask(lambda: self._refuse_times_beside(cells, order), None)
             self._ask(lambda: refuse_repeated_times(cells, stamps, roles, self._names, time_column), None)
         return "wide"
+
+    def _refuse_times_beside(self, cells: pa.Table, order: DateOrder) -> None:
+        form = self._table.time
+
+        def parse(columns: list[int]) -> times.Times:
+            texts = times.join([cells.column(index).combine_chunks() for index in columns], form.roles)
+            return form.parse(texts, order)
+
+        refuse_times_beside(cells, self._table.time_columns, self._names, parse)
 
     def _zone(self, stamps: times.Times) -> tuple[str, TimezoneFrom]:
         header_at = self._header.names_at
@@ -271,6 +293,25 @@ class _Examination:
         return tuple(found)
 
 
+def _are_days(stamps: times.Times) -> bool:
+    """Whether the rows are mostly a day apart."""
+    steps = np.abs(np.diff(stamps.microseconds[stamps.valid]))
+    return not len(steps) or bool(np.median(steps) >= times.DAY)
+
+
+def _check_lines(given: Given, lines: int) -> None:
+    """Raises FormatError where a line is given that the file does not have. With columns, the header is looked for by
+    their names, and the other two move with it."""
+    for name in ("header_line", "units_line", "data_line"):
+        number = getattr(given, name)
+        if number and number > lines and not given.columns:
+            raise FormatError(
+                "bad_layout",
+                f"{name} is {number:,}, but the part of the file in which its table is looked for has {lines:,} lines",
+                "Correct the line, or leave it empty: then it is found out.",
+            )
+
+
 def _expected_time(order: DateOrder, given: Given) -> str:
     if given.time_formats:
         return f"written as {' or '.join(given.time_formats)}"
@@ -291,6 +332,8 @@ def _header_cells(table: Table, header: Header) -> list[str]:
     if aligned is not None:
         return aligned
     date = table.time_columns[0]
+    if len(row) == table.width - 1 and 0 < date < len(row) and names_a_time(row[date - 1]) > names_a_time(row[date]):
+        return ["", *row]  # nothing stands over the names or numbers of rows, as R writes them
     if table.delimiter == " " and len(row) == table.width - 1 and table.time.roles == ("time", "clock"):
         return [*row[: date + 1], f"{row[date]} (clock)", *row[date + 1 :]]  # "Time" over 2020-01-31 13:00
     return row

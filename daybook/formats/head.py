@@ -72,6 +72,8 @@ def _head(source: Source, data: bytes, whole: bool, given: Given) -> Head:
         text += piece
         if len(text) > SAMPLE_BYTES:
             break
+    if b"\r" in text and b"\n" not in text[:SAMPLE_BYTES]:  # as old Macintoshes write
+        text = text.replace(b"\r", b"\n")
     about: About = source.about
     return Head(
         file=about.file,

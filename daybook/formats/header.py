@@ -8,7 +8,7 @@ from daybook.formats.cells import is_header_word, is_number
 from daybook.formats.fixed_widths import guess_widths, names_over
 from daybook.formats.given import Given
 from daybook.formats.table import Table
-from daybook.formats.time_columns import names_a_time
+from daybook.formats.time_names import names_a_time
 
 _STACKED_NAMES = 3  # lines over which the names of a table of fixed widths may be spread
 _MOST_NAMED = 0.8  # the least share of columns that get a name that way
@@ -26,6 +26,7 @@ _UNITS = frozenset(
 )
 _KINDS = frozenset("counter status analog digital avg average mean min max std smp sample tot total sum inst".split())
 _BRACKETED = re.compile(r"^\s*[\[(].*[\])]\s*$")
+_REPEATED = re.compile(r" \([0-9]+\)$")  # as `column_names` tells columns of the same name apart
 _TRAILING_UNIT = re.compile(r"[\[(]([^\[\]()]{1,30})[\])]\s*$")
 
 
@@ -125,6 +126,8 @@ def _below_names(table: Table, given: Given, names_at: int) -> Header:
     units_at = next((number for number in between if _is_units(table.rows[number])), None)
     if given.units_line is not None:
         units_at = given.units_line - 1 + table.moved if given.units_line else None
+        if units_at is not None and not 0 <= units_at < len(table.rows):
+            units_at = None  # the header has moved, and no such line is there
     first = table.first_row
     if given.data_line is None:
         damaged = [number for number in between if number != units_at and _is_damaged_row(table, table.rows[number])]
@@ -170,7 +173,10 @@ def _names_and_units(table: Table, stack: list[int]) -> tuple[int | None, int | 
     full = [number for number in stack if sum(map(bool, map(str.strip, table.rows[number]))) >= max(2, width - 1)]
     both = [number for number in full if number in whole]
     sure = [number for number in (*both, *full, *whole) if is_header_word(cell(number))]
-    likely = [number for number in (*both, *full, *whole) if names_a_time(cell(number))]
+    likely = sorted(
+        (number for number in (*both, *full, *whole) if names_a_time(cell(number))),
+        key=lambda number: (_is_units(_beside(table, number)), -_different(table.rows[number])),
+    )
     telling = sorted((*both, *full, *whole), key=lambda number: -_different(table.rows[number]))
     names = next(iter((*sure, *likely, *telling)), None)
     if names is None or (
@@ -220,7 +226,7 @@ def column_units(table: Table, names: list[str], units_at: int | None) -> list[s
         text = row[index].strip() if index < len(row) else ""
         if _BRACKETED.match(text):
             text = text[1:-1].strip()
-        trailing = _TRAILING_UNIT.search(name)
+        trailing = _TRAILING_UNIT.search(_REPEATED.sub("", name))
         unit = text or (trailing[1].strip() if trailing else "")
         units.append("".join(letter for letter in unit if letter.isprintable())[:64])
     return units

@@ -76,7 +76,8 @@ class Layout:
     that are separated by tabs: a record is a line (the first has number 1), and so is a row of a sheet.
 
     shape: wide is one value column per sensor. narrow is one reading a line, the sensor named in a column. pivot is one
-    row a day and one value column per time of day, all readings of one sensor. unit_in_name: in this narrow file one
+    row a day and one value column per time of day, all readings of one sensor. In narrow files with several value
+    columns each sensor is named by the column and by its cell: "usage 8716871". unit_in_name: in this narrow file one
     name stands for several sensors, told apart by their units: "Offtake kWh", "Offtake m3".
 
     delimiter: a comma, semicolon, tab or bar; a blank means any run of blanks and tabs; empty where `widths` says how

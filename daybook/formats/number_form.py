@@ -52,7 +52,7 @@ def number_form(cells: pa.Table, table: Table, given: Given) -> NumberForm:
         weak = _count(texts, rf"^[+-]?[1-9][0-9]{{0,2}}{pattern}[0-9]{{3}}$")
         if weak and (decimal == "," or (mark not in {",", "."})):
             return NumberForm(decimal, mark)
-        if weak and mark == "," and given.decimal:
+        if weak and mark == "," and (given.decimal or _count(texts, _clear_decimals("."))):
             return NumberForm(decimal, mark)
     return NumberForm(decimal)
 
@@ -61,36 +61,56 @@ def decimal_mark(texts: list[pa.ChunkedArray], table: Table) -> str:
     """A comma where more cells have one between digits than have a point. In comma-separated files such cells are
     quoted, and may as well have commas between thousands: there one cell must show that it has not."""
     with_comma = [text for text in texts if _contains(text, ",")]
-    commas = _count(with_comma, r"^[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?$")
+    commas = _count(with_comma, _decimals(","))
     if not commas:
+        if table.delimiter == ";":  # a comma could not be doubted there, a point can: 1.234 of a German spreadsheet
+            _refuse_ambiguous_groups([text for text in texts if _contains(text, ".")], ".")
         return "."
-    points = _count(texts, r"^[+-]?([0-9]*|[0-9]{1,3}(,[0-9]{3})+)\.[0-9]+([eE][+-]?[0-9]+)?$")
-    clear = r"^[+-]?([0-9]*,([0-9]{1,2}|[0-9]{4,})|(0|[0-9]{4,}),[0-9]{3})([eE][+-]?[0-9]+)?$"
-    if commas > points and not points:
-        _refuse_ambiguous_groups(with_comma, _count(with_comma, clear))
-    if table.delimiter == "," and not _count(with_comma, clear):
+    points = _count(texts, _decimals("."))
+    clear_commas = _count(with_comma, _clear_decimals(","))
+    if not points:
+        _refuse_ambiguous_groups(with_comma, ",")
+    if table.delimiter == "," and not clear_commas:
         return "."
+    if points and bool(clear_commas) != bool(_count(texts, _clear_decimals("."))):
+        return "," if clear_commas else "."  # the other mark stands between thousands
     return "," if commas > points else "."
 
 
-def _refuse_ambiguous_groups(texts: list[pa.ChunkedArray], clear: int) -> None:
-    """Raises FormatError where every cell with a comma has three digits behind it, and plain whole numbers stand
+def _decimals(mark: str) -> str:
+    """The pattern of numbers with that decimal mark, perhaps with the other one between thousands."""
+    point, group = (r"\.", ",") if mark == "." else (",", r"\.")
+    return rf"^[+-]?([0-9]*|[0-9]{{1,3}}({group}[0-9]{{3}})+){point}[0-9]+([eE][+-]?[0-9]+)?$"
+
+
+def _clear_decimals(mark: str) -> str:
+    """The same, of those whose mark cannot stand between thousands."""
+    point, group = (r"\.", ",") if mark == "." else (",", r"\.")
+    return (
+        rf"^[+-]?([0-9]*{point}([0-9]{{1,2}}|[0-9]{{4,}})|(0|[0-9]{{4,}}){point}[0-9]{{3}}"
+        rf"|[0-9]{{1,3}}({group}[0-9]{{3}})+{point}[0-9]+)([eE][+-]?[0-9]+)?$"
+    )
+
+
+def _refuse_ambiguous_groups(texts: list[pa.ChunkedArray], mark: str) -> None:
+    """Raises FormatError where every cell with that mark has three digits behind it, and plain whole numbers stand
     beside them: a thousand and more, or one and a bit?"""
-    several = _count(texts, r"^[+-]?[0-9]{1,3}(,[0-9]{3}){2,}$")
-    if clear or several:
+    point, word = re.escape(mark), "comma" if mark == "," else "point"
+    if _count(texts, _clear_decimals(mark)) or _count(texts, rf"^[+-]?[0-9]{{1,3}}({point}[0-9]{{3}}){{2,}}$"):
         return
     for text in texts:
-        weak = pc.match_substring_regex(text, r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$")
+        weak = pc.match_substring_regex(text, rf"^[+-]?[1-9][0-9]{{0,2}}{point}[0-9]{{3}}$")
         if (pc.sum(weak).as_py() or 0) and _count([text], r"^[+-]?[0-9]{1,3}$"):
             example = text.filter(weak)[0].as_py()
-            groups, decimals = example.replace(",", ""), example.replace(",", ".")
+            groups, decimals = example.replace(mark, ""), example.replace(mark, ".")
+            other = "." if mark == "," else ","
             raise FormatError(
                 "ambiguous_numbers",
                 f'"{example}" may be {groups} or {decimals}; nothing in the first part of the file tells which',
-                "Say whether the comma is the decimal mark or stands between thousands.",
+                f"Say whether the {word} is the decimal mark or stands between thousands.",
                 (
-                    Choice(f"{int(groups):,} with a comma between thousands", {"decimal": ".", "thousands": ","}),
-                    Choice(f"{decimals} with a decimal comma", {"decimal": ","}),
+                    Choice(f"{int(groups):,} with a {word} between thousands", {"decimal": other, "thousands": mark}),
+                    Choice(f"{decimals} with a decimal {word}", {"decimal": mark}),
                 ),
             )
 

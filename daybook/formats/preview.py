@@ -53,7 +53,8 @@ class Preview:
     """layout is None where no table was found; problem says why, or what an import of the file would be refused for.
 
     first_time, last_time: the earliest and the latest of the part that was read, microseconds since 1970 in UTC. rows:
-    how many rows that part holds. sample: its first readings as (sensor, microseconds, value). issues: its first lines
+    how many rows that part holds; rejected: how many lines of it an import would reject; whole: it is all there is.
+    sample: its first readings as (sensor, microseconds, value). issues: its first lines
     and cells that could not be read.
     """
 
@@ -65,6 +66,8 @@ class Preview:
     first_time: int | None = None
     last_time: int | None = None
     rows: int = 0
+    rejected: int = 0
+    whole: bool = True
     sample: tuple[tuple[str, int, float], ...] = ()
     issues: tuple[Issue, ...] = ()
     sheets: tuple[str, ...] = ()
@@ -97,6 +100,8 @@ def preview(data: bytes, *, whole: bool, given: Given, unpacked_max_bytes: int) 
         first_time=min((first for first, _ in times), default=None),
         last_time=max((last for _, last in times), default=None),
         rows=batch.read,
+        rejected=batch.rejected,
+        whole=head.whole,
         sample=_first_readings(batch),
         issues=tuple(batch.issues[:_SAMPLE]),
         sheets=tuple(head.sheets),
@@ -113,9 +118,18 @@ def _read(head: Head, layout: Layout, found: Examined) -> tuple[Batch, FormatErr
     rows = found.lines[layout.data_line - 1 :]
     data = "\n".join(rows).encode(encoding, "replace")
     try:
-        return DelimitedReader(layout).read(Block(data, layout.data_line, count_lines(data))), problem
+        batch = DelimitedReader(layout).read(Block(data, layout.data_line, count_lines(data)))
     except FormatError as error:
         return Batch(0), problem or error
+    if problem is None and head.whole and batch.rejected > batch.read:
+        first = next(issue for issue in batch.issues if issue.rejected)
+        problem = FormatError(
+            "too_many_bad_rows",
+            f"{batch.rejected:,} of {batch.rejected + batch.read:,} rows cannot be read, for example line "
+            f'{first.line}: "{first.value[:60]}" {first.reason}',
+            "The file was understood wrongly, or it is damaged; change how it is read.",
+        )
+    return batch, problem
 
 
 def _raw_lines(head: Head) -> tuple[ShownLine, ...]:

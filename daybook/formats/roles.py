@@ -18,6 +18,7 @@ SENSOR_WORDS = re.compile(
     r"|metric|measurement"
     r"|quantity|signal|register|item|key|point|probe|element)"
 )
+_SAYS_LITTLE = re.compile(r"(?i)[_\s]*(item|key|point|element|quantity|register|field|channel|name)\s*")
 _VALUE_WORDS = re.compile(
     r"(?i)(value|reading|val|state|result|data|data[ _]?value|volume|amount|measurement|wert|valeur)"
 )
@@ -26,10 +27,12 @@ _SOURCE_WORDS = re.compile(r"(?i)(source|station|site|logger|device|mast|meter)(
 _MINUTE_WORDS = re.compile(r"(?i)(mm|m|min|mins|minutes?|mi|mn)")
 _SECOND_WORDS = re.compile(r"(?i)(ss|s|secs?|seconds?)")
 _HOUR_WORDS = re.compile(r"(?i)(hh|h|hr|hrs|hours?|uur|uhr|stunde|heure|hora|ora|time)")
+_HOURS_OF_SOMETHING = re.compile(r"(?i)h|hrs|hours")
 _HHMM_WORDS = re.compile(r"(?i)(hhmm|h?hmm|time|clock|zeit|uhrzeit|tijd|heure|hora|ora)")
 # Columns that say whose readings these are: the same in all rows, or the file holds several devices.
 IDENTITY_WORDS = re.compile(
-    r"(?i)[#\s]*(ean|ean[ _]?code\w*|meter[ _]?(number|no|nr|id|nummer)|stn|nmi|mprn|mpan|wban|usaf|sensor[ _]?id"
+    r"(?i)[#\s]*(dev[ _]?eui|imei|mac([ _]?address)?"
+    r"|ean|ean[ _]?code\w*|meter[ _]?(number|no|nr|id|nummer)|stn|nmi|mprn|mpan|wban|usaf|sensor[ _]?id"
     r"|(serial|serien|serie)[ _]?(number|no|nr|nummer)?|(station|site|device|logger|node|location|stations|unit)"
     r"[ _]?(id|name|no|nr|number|code|nummer)?)\.?"
 )
@@ -53,7 +56,10 @@ def column_roles(cells: pa.Table, table: Table, names: list[str], numbers: Numbe
         else:
             roles.append("text")
     if (given.shape is None and not said) or (given.shape == "narrow" and "sensor" not in said.values()):
-        roles = narrow_roles(roles, names) or roles
+        narrow = narrow_roles(roles, names)
+        at = narrow.index("sensor") if narrow else 0
+        if narrow and (roles[at] == "text" or not _SAYS_LITTLE.fullmatch(names[at]) or _come_again(cells, at)):
+            roles = narrow
     if "sensor" not in roles:
         roles = _with_identity(roles, names, cells)
     if said:
@@ -92,6 +98,13 @@ def _as_given(roles: list[Role], names: list[str], given: Given) -> list[Role]:
     return result
 
 
+def _come_again(cells: pa.Table, index: int) -> bool:
+    """Whether the numbers of a column may name sensors: whole ones, of which there are few."""
+    text = pc.utf8_trim_whitespace(cells.column(index))
+    whole = pc.all(pc.match_substring_regex(text, "^[0-9]*$")).as_py()
+    return bool(whole) and pc.count_distinct(text).as_py() * 2 <= len(text)
+
+
 def narrow_roles(roles: list[Role], names: list[str]) -> list[Role] | None:
     """The roles of a table with one reading a line, when the header says that it is one. Sensors may be numbers."""
     plain = [name.strip().lstrip("_") for name in names]
@@ -100,6 +113,7 @@ def narrow_roles(roles: list[Role], names: list[str]) -> list[Role] | None:
     if not sensors:
         sensors = [i for i, role in enumerate(roles) if i not in values and SENSOR_WORDS.fullmatch(plain[i])]
         sensors = [i for i in sensors if roles[i] == "value"]
+    values = [i for i in values if plain[i].lower() == "value"] if len(values) > 1 else values
     if not sensors or len(values) != 1:
         return None
     units = [i for i, role in enumerate(roles) if role == "text" and _UNIT_WORDS.fullmatch(plain[i])]
@@ -128,6 +142,8 @@ def clock_beside(cells: pa.Table, table: Table, names: list[str]) -> TimeForm | 
             numbers = _whole_numbers(cells, index) if 0 <= index < table.width and (step > 0 or not found) else None
             if numbers is None or not words.fullmatch(names[index]) or numbers.max() > most:
                 break
+            if role == "hour" and _HOURS_OF_SOMETHING.fullmatch(names[index]) and _one_a_day(cells, date, numbers):
+                break
             found.append((index, role))  # type: ignore[arg-type]
         if found and (len(found) > 1 or _whole_numbers(cells, found[0][0]).max() > 0):  # type: ignore[union-attr]
             return TimeForm((date, *(index for index, _ in found)), ("time", *(role for _, role in found)))
@@ -138,6 +154,12 @@ def clock_beside(cells: pa.Table, table: Table, names: list[str]) -> TimeForm | 
         if numbers.max() <= 2400 and (numbers % 100 < 60).all():
             return TimeForm((date, index), ("time", "clock"))
     return None
+
+
+def _one_a_day(cells: pa.Table, date: int, hours: Int64s) -> bool:
+    """Whether every day has one row, and the hours differ: how long the sun shone, not when it was looked at."""
+    days = pc.count_distinct(pc.utf8_trim_whitespace(cells.column(date))).as_py()
+    return len(hours) > 1 and days == len(hours) and len(np.unique(hours)) > 1
 
 
 def _whole_numbers(cells: pa.Table, index: int) -> Int64s | None:

@@ -22,6 +22,7 @@ class Sensors:
         self._unit_in_name = layout.unit_in_name and self._unit_column is not None
         self.labels: list[str] = []
         self._codes: dict[str, int] = {}
+        self._named: dict[str, tuple[int, int]] = {}
         self._units: dict[int, str] = {}
         self._source: str | None = None
         self._new_units: dict[int, str] = {}
@@ -37,6 +38,21 @@ class Sensors:
         """The sensor's unit: the first that the file gives it."""
         unit = self._new_units.get(code, self._units.get(code, ""))
         return "".join(letter for letter in unit if letter.isprintable())[:64]
+
+    def series_of(self, code: int, column: int, several: bool) -> tuple[str, str]:
+        """Name and unit of the readings that this sensor has in that column. Where several columns hold readings, the
+        column's name comes first: "usage 8716871". Raises FormatError where two of them would be the same."""
+        label, about = self.labels[code], self._layout.columns[column]
+        if not several:
+            return label, self.unit(code)
+        name = f"{about.sensor_name} {label}"
+        if self._named.setdefault(name, (code, column)) != (code, column):
+            raise FormatError(
+                "bad_layout",
+                f'two of the file\'s columns and sensors together make the name "{shown(name)}"',
+                "Give one of the columns another sensor name.",
+            )
+        return name, about.unit or self.unit(code)
 
     def remember(self) -> None:
         """Keeps what the last call of `identify` found out; without it, that block may be read again."""
@@ -60,10 +76,12 @@ class Sensors:
         faults: list[Issue] = []
         codes = np.full(len(code_of), -1, np.int64)
         rows = np.flatnonzero(good)
-        kinds = code_of[rows] * len(units) + unit_of[rows]
-        code_of_kind = np.full(len(names) * len(units), -1, np.int64)
-        for kind in _in_order(kinds, len(code_of_kind)):
-            name, unit = names[kind // len(units)], units[kind % len(units)]
+        # Names with their units, numbered as they come in the file: as many as there are, not as there could be.
+        pairs = pa.array(code_of[rows] * len(units) + unit_of[rows]).dictionary_encode()
+        kinds = pairs.indices.to_numpy()
+        code_of_kind = np.full(len(pairs.dictionary), -1, np.int64)
+        for kind, pair in enumerate(pairs.dictionary.to_pylist()):
+            name, unit = names[pair // len(units)], units[pair % len(units)]
             label = clean_name(f"{name} {unit}") if self._unit_in_name else name
             reason = why_bad_name(name) or why_bad_name(label)
             column = self._sensor_column
@@ -124,14 +142,6 @@ def _kinds(column: pa.Array) -> tuple[list[str], Int64s]:
     places: dict[str, int] = {}
     new = [places.setdefault(clean_name(text), len(places)) for text in encoded.dictionary.to_pylist()]
     return list(places), np.array(new, np.int64)[encoded.indices.to_numpy()]
-
-
-def _in_order(kinds: Int64s, count: int) -> list[int]:
-    """The numbers below `count` that occur, in the order in which they do so first."""
-    first = np.full(count, len(kinds), np.int64)
-    first[kinds[::-1]] = np.arange(len(kinds) - 1, -1, -1)
-    found = np.flatnonzero(first < len(kinds))
-    return [int(kind) for kind in found[np.argsort(first[found])]]
 
 
 def sensors_with_several_units(names: pa.Array, units: pa.Array) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ BLANKS, FIXED = " ", ""
 CUT, _INSTEAD_OF_CUT = "\x1f", "\x1a"
 _LF, _CR, _TAB, _BLANK = b"\n\r\t "
 _BLANK_CELL_PARTS = re.compile(r'[^ \t"]*(?:"(?:[^"]|"")*"[^ \t"]*)*')
+_CR_WITHIN = re.compile(rb"\r(?![\r\n]|\Z)")
 # What spreadsheets are told to leave as it stands: ="00123"
 _WRAPPED = re.compile(r'="([^"]*)"')
 
@@ -91,7 +92,9 @@ def _wrapped_cells(mark: bytes) -> re.Pattern[bytes]:
 
 
 def _join_runs_of_blanks(data: bytes) -> bytes:
-    """Every run of blanks and tabs becomes one blank; those at both ends of a line go."""
+    """Every run of blanks and tabs becomes one blank; those at both ends of a line go. A CR in a line is one."""
+    if data.count(b"\r") != data.count(b"\r\n"):
+        data = _CR_WITHIN.sub(b" ", data)
     if b'"' in data:
         return b"\n".join(map(_join_blanks_around_quotes, data.split(b"\n")))
     letters = np.frombuffer(data, np.uint8)

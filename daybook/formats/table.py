@@ -10,6 +10,7 @@ from daybook.formats.cells import column_names, is_number
 from daybook.formats.fixed_widths import begins_a_row, guess_widths
 from daybook.formats.given import DELIMITERS, Given
 from daybook.formats.layout import MISSING, TIME_ROLES, FormatError, Role
+from daybook.formats.part_columns import parts_by_content, parts_by_name
 from daybook.formats.refuse import no_table
 from daybook.formats.separators import split_line
 from daybook.formats.time_columns import (
@@ -22,14 +23,15 @@ from daybook.formats.time_columns import (
     epoch_column,
     fits,
     is_time,
-    names_a_time,
-    parts_by_content,
-    parts_by_name,
+    same_moments,
 )
+from daybook.formats.time_names import is_called_otherwise, names_a_time
 
 _LOOKED_AT = 1000  # lines in which the structure is looked for
 _CLEARLY_MORE = 1.5  # rows that a table of blanks must have for each of one with other delimiters
+_NAMED_ABOVE = 6  # lines above the first row, one of which may be the header
 _MARKS = (",", ";", "\t", "|")
+_IN_UTC = re.compile(r"(?i)(?:^|[^a-z])utc(?![a-z])|utc$")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}([,.'\u00a0\u202f ][0-9]{3})+([.,][0-9]+)?")
 
 
@@ -114,12 +116,15 @@ def _try(lines: list[str], mark: str, least: float, given: Given, names: Sequenc
         if not good or (mark == " " and not _steady(rows, candidates, good[0])):
             continue
         first = _first_row(rows, good[0], width, form, below)
-        rows = [_cut_to(row, width) for row in rows[:first]] + rows[first:]
-        score = len(good) + width / 1000
+        # Where lines above have as many names, that separates the cells; else whatever makes more of them.
+        above = rows[max(first - _NAMED_ABOVE, 0) : first]
+        named = any(len(row) == width and not any(map(is_number, row)) for row in above)
+        score = len(good) * (1.05 if named else 1) + width / 1000
         if given.data_line is not None:
             first = min(max(given.data_line - 1 + placed.moved, below), len(rows) - 1)
         if best is None or score > best.score:
-            best = Table(mark, rows, width, form, first, score, widths, names_at, placed.moved)
+            above = [_cut_to(row, width) for row in rows[:first]]
+            best = Table(mark, above + rows[first:], width, form, first, score, widths, names_at, placed.moved)
         if count > len(rows) // 2:
             break
     return best
@@ -152,12 +157,15 @@ def _placed_header(rows: list[list[str]], given: Given, names: Sequence[str] | N
     tried = range(len(rows[:_LOOKED_AT]))
     if given.header_line and given.header_line <= len(rows):
         at = given.header_line - 1
-        if not wanted or wanted <= set(_names(rows[at])):
+        if not wanted or {column.name for column in given.columns} <= set(_names(rows[at])):
             return _Placed(at, tuple(_names(rows[at])))
     if not wanted:
         return _Placed()
+    every = {column.name for column in given.columns}
     for at in tried:
-        if len(rows[at]) >= len(wanted) and wanted <= set(_names(rows[at])):
+        found = set(_names(rows[at])) if len(rows[at]) >= len(wanted) else set()
+        # Where the names stand over two lines, the lower one has those of the time, and few of the others whole.
+        if wanted <= found and len(every & found) * 2 >= len(every):
             said = given.header_line - 1 if given.header_line else at
             return _Placed(at, tuple(_names(rows[at])), at - said)
     return _Placed()  # the names may stand over two lines, or there is no header; `missing_columns` tells
@@ -172,7 +180,7 @@ def missing_columns(names: Sequence[str], given: Given) -> FormatError | None:
     times_of = [column.name for column in given.columns if column.role in TIME_ROLES or column.role == "sensor"]
     others = [column.name for column in given.columns if column.role == "value"]
     missing = [name for name in times_of if name not in names]
-    if not missing and others and not set(others) & set(names) and given.other_columns == "ignore":
+    if not missing and others and not set(others) & set(names):
         missing = others
     if not missing:
         return None
@@ -218,11 +226,14 @@ def _time_form(
     words = by_words(rows, candidates, width, least) if mark == " " else None
     if words and len(words.columns) > 2:
         return words, at
-    looks = by_looks(rows, candidates, width, least)
+    headers = [names] if names is not None else [header for _, header in _headers(rows, candidates, width)]
+    looks = by_looks(rows, candidates, width, least, headers)
     if looks and (
         len(looks[0].columns) > 1 or any(map(times.has_clock, _column(rows, candidates, looks[0].columns[0])))
     ):
-        return _best_named(looks, rows, candidates, names), at
+        form = _best_named(looks, headers)
+        counts = next(filter(None, (epoch_column(rows, candidates, width, header) for header in headers)), None)
+        return counts if counts and same_moments(counts, form, rows, candidates) else form, at
     # The names of a header are looked at before a date without a clock is taken, or numbers that may be anything.
     for number, header in [(at, names)] if names is not None else _headers(rows, candidates, width):
         parts = parts_by_name(header) if header is not None else None
@@ -230,9 +241,9 @@ def _time_form(
             return parts, number
     if looks:
         return looks[0], at
-    for _, header in [(at, names)] if names is not None else [*_headers(rows, candidates, width), (None, None)]:
+    for header in [names] if names is not None else [*headers, None]:
         epochs = epoch_column(rows, candidates, width, header)
-        if epochs:
+        if epochs and not is_called_otherwise(headers, epochs.columns[0]):
             return epochs, at
     return parts_by_content(rows, candidates, width), at
 
@@ -255,23 +266,19 @@ def _column(rows: list[list[str]], candidates: list[int], index: int) -> list[st
     return [rows[number][index] for number in candidates[-25:]]
 
 
-def _best_named(
-    forms: list[TimeForm], rows: list[list[str]], candidates: list[int], names: Sequence[str] | None
-) -> TimeForm:
-    """Of several columns with times the first, unless the header calls another one plainly the time."""
+def _best_named(forms: list[TimeForm], headers: Sequence[Sequence[str] | None]) -> TimeForm:
+    """Of several columns with times the first, unless the header calls another one plainly the time, or only one of
+    them UTC."""
     if len(forms) == 1:
         return forms[0]
-    headers = (
-        [names] if names is not None else [header for _, header in _headers(rows, candidates, len(rows[candidates[0]]))]
-    )
     for header in headers:
-        if header is None:
+        if header is None or max(form.columns[0] for form in forms) >= len(header):
             continue
-        called = [
-            re.sub(r"[\s_#]+", "", header[form.columns[0]]).lower() for form in forms if form.columns[0] < len(header)
-        ]
-        for form, name in zip(forms, called, strict=False):
-            if name in ("time", "timestamp", "datetime", "utc", "timeutc", "utctime", "datetimeutc", "timestamputc"):
+        in_utc = [form for form in forms if _IN_UTC.search(header[form.columns[0]])]
+        if len(in_utc) == 1:
+            return in_utc[0]
+        for form in forms:
+            if re.sub(r"[\s_#]+", "", header[form.columns[0]]).lower() in ("time", "timestamp", "datetime", "utc"):
                 return form
     return forms[0]
 

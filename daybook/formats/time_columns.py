@@ -9,47 +9,26 @@ import numpy as np
 import pyarrow as pa
 
 from daybook.formats import times
-from daybook.formats.batch import Int64s
-from daybook.formats.layout import TIME_ROLES, DateOrder, Epoch, Role
+from daybook.formats.layout import DateOrder, Epoch, Role
+from daybook.formats.time_names import EPOCH_NAME, NO_CLOCK, NO_DATE, called
 
 # The least share of times among the cells of a time column: headers may come again, and lines be damaged. Where most
 # rows are, the import says so; a table they still are.
 MOST_TIMES, SOME_TIMES = 0.6, 0.3
 _PROBES = 25  # lines in which every column is tried as a time
-_FIRST_PLACES, _LAST_PLACES = 60, 10
+FIRST_PLACES, _LAST_PLACES = 60, 10
 _SIGNS, _MOST_OFFSETS = ("+", "-"), 4
 _ABOVE = 6  # lines that may stand above the first row of a file of a few lines
-_JUDGED = 400  # rows in which parts of times and counts of seconds are tried
-_PART_WORDS: dict[Role, str] = {
-    "year": "year|yyyy|yy|yr|year utc|jahr|jaar|annee|année|ano|año|anno",
-    "month": "month|mm|m|mo|mon|mn|monat|maand|mois|mes|mese",
-    "day": "day|dd|d|dy|da|dom|mday|day of month|tag|dag|jour|dia|día|giorno",
-    "doy": "doy|jday|jd|ddd|yday|julian|julian day|julianday|day of year|dayofyear|day of the year",
-    "hour": "hour|hours|hh|h|hr|hrs|stunde|uur|heure|hora|ora",
-    "minute": "minute|minutes|min|mins|mm|m|mi|mn|nn",
-    "second": "second|seconds|sec|secs|ss|s|sc",
-    "clock": "hhmm|hmm|time|hour minute|hourminute|clock|zeit|uhrzeit|tijd|heure|hora|hhmmss",
-}
-_PARTS = {role: frozenset(words.split("|")) for role, words in _PART_WORDS.items()}
-_RANGES: dict[Role, tuple[int, int]] = {
-    "year": (0, 9998), "month": (1, 12), "day": (1, 31), "doy": (1, 366), "hour": (0, 24), "minute": (0, 59),
-    "second": (0, 60), "clock": (0, 235959),
-}  # fmt: skip
+JUDGED = 400  # rows in which parts of times and counts of seconds are tried
 # Digits of a count since 1970 in a time between 1980 and 2100.
 _EPOCHS: tuple[tuple[Epoch, int], ...] = (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9))
 _FIRST_EPOCH, _LAST_EPOCH = 315_532_800, 4_102_444_800
-_DATE_PATTERN = re.compile(
-    r"(?i)\b(d{1,2}|m{1,2}|y{2,4}|j{2,4}|t{2})([-./ ])(d{1,2}|m{1,3}|t{2})\2(d{1,2}|y{2,4}|j{2,4})\b"
-)
-_EPOCH_NAME = re.compile(
-    r"(?i)\b(time|date|epoch|unix|ts|timestamp|posix|created|updated|recorded|measured|sampled|utc|when|datum|zeit|tijd"
-    r"|clock)|time$|date$|_at$|_ts$|^t$"
-)
-
-_TIME_WORDS = re.compile(
-    r"(?i)\b(date|time|timestamp|datetime|date_?time|time_?stamp|ts|tmstamp|utc|datum|tijd|zeit|uhrzeit|zeitstempel"
-    r"|fecha|hora|heure|tid|data|ora|yyyymmdd[hms]*|day)\b|^time|time$|^date|date$"
-)
+_FARTHEST_ZONE, _ZONE_STEP = 14 * 3600 * times.SECOND, 900 * times.SECOND
+_HALF, _NAMES_HALF = re.compile(r"(?i)[ap]\.? ?m?\.?"), re.compile(r"(?i)^\W*(am\W?pm|a\W?p)\W*$")
+_NAMES_ZONE = re.compile(r"(?i)^(tz|time ?zone|zone|zeitzone|((utc|gmt|tz)[ _]?)?offset)$")
+_OFFSET = re.compile(r"[+-][0-9]{2}:?[0-9]{2}|Z|UTC|GMT|CES?T|MES?Z|EES?T|WES?T")
+_SHORT_DATE = re.compile(r"[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])([0-5][0-9])")
+_HALVES = {"am", "pm"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +66,14 @@ class TimeForm:
         valid = self.parse(texts, "dmy").valid | self.parse(texts, "mdy").valid
         return [number for number, good in zip(candidates, valid.tolist(), strict=True) if good]
 
+    def reads(self, rows: list[list[str]], candidates: list[int]) -> bool:
+        """Whether most of the candidates are times when all columns are put together."""
+        judged = candidates[-JUDGED:]
+        columns = {index: pa.array([rows[number][index] for number in judged], pa.string()) for index in self.columns}
+        texts = times.join([columns[index] for index in self.columns], self.roles)
+        valid = self.parse(texts, "dmy").valid | self.parse(texts, "mdy").valid
+        return int(valid.sum()) >= MOST_TIMES * len(judged)
+
     def seems(self, row: list[str]) -> bool:
         """Whether the row, perhaps with too few or too many cells, has something like a time in its place."""
         if self.columns[0] >= len(row):
@@ -97,11 +84,6 @@ class TimeForm:
         if self.formats:
             return bool(self.parse(pa.array([text]), "dmy").valid[0])
         return re.fullmatch(r"[0-9]{9,19}([.][0-9]+)?" if self.epoch else r"[0-9]{1,4}(\.0+)?", text) is not None
-
-
-def names_a_time(cell: str) -> bool:
-    """Whether a header cell says that its column holds times."""
-    return _TIME_WORDS.search(cell.strip()) is not None or _DATE_PATTERN.search(cell) is not None
 
 
 def is_time(text: str) -> bool:
@@ -120,13 +102,22 @@ def is_time(text: str) -> bool:
 
 def time_places(width: int) -> list[int]:
     """The columns in which a time is looked for: in wide tables those near both ends."""
-    if width <= _FIRST_PLACES + _LAST_PLACES:
+    if width <= FIRST_PLACES + _LAST_PLACES:
         return list(range(width))
-    return [*range(_FIRST_PLACES), *range(width - _LAST_PLACES, width)]
+    return [*range(FIRST_PLACES), *range(width - _LAST_PLACES, width)]
 
 
-def by_looks(rows: list[list[str]], candidates: list[int], width: int, least: float) -> list[TimeForm]:
-    """The columns that hold times as text, the best first: with the clock in the same cell, or beside it."""
+def by_looks(
+    rows: list[list[str]],
+    candidates: list[int],
+    width: int,
+    least: float,
+    headers: Sequence[Sequence[str] | None] = (),
+) -> list[TimeForm]:
+    """The columns that hold times as text, the best first: with the clock in the same cell, or beside it.
+
+    `headers`: lines that may be the header. They say which numbers are no dates, and which clocks not that of the row.
+    """
     probes = candidates[:_PROBES] + candidates[:: max(1, len(candidates) // _PROBES)]
 
     def share(column: int, test: Callable[[str], bool]) -> float:
@@ -140,24 +131,45 @@ def by_looks(rows: list[list[str]], candidates: list[int], width: int, least: fl
     found = [
         column
         for column in time_places(width)
-        if any(is_time(rows[number][column]) for number in probes) and share(column, is_time) >= least
+        if any(is_time(rows[number][column]) for number in probes)
+        and share(column, is_time) >= least
+        and not (called(headers, column, NO_DATE) and share(column, lambda text: text.strip().isdecimal()) == 1.0)
     ]
-    whole = [TimeForm((column,), ("time",)) for column in found if share(column, times.has_clock) >= least]
+
+    def with_half(*columns: int) -> TimeForm:
+        """With AM and PM, or the offset from UTC, where they stand in the next column."""
+        roles: list[Role] = ["time", "clock", "clock"]
+        after = columns[-1] + 1
+        if after < width and share(after, lambda text: _HALF.fullmatch(text.strip()) is not None) >= least:
+            kinds = {rows[number][after].strip().lower() for number in candidates}
+            longer = TimeForm((*columns, after), tuple(roles[: len(columns) + 1]))
+            if (called(headers, after, _NAMES_HALF) or kinds >= _HALVES) and longer.reads(rows, candidates):
+                return longer
+        if after < width and called(headers, after, _NAMES_ZONE):
+            longer = TimeForm((*columns, after), tuple(roles[: len(columns) + 1]))
+            offsets = share(after, lambda text: _OFFSET.fullmatch(text.strip()) is not None) >= least
+            if offsets and longer.reads(rows, candidates):
+                return longer
+        return TimeForm(columns, tuple(roles[: len(columns)]))
+
+    whole = [with_half(column) for column in found if share(column, times.has_clock) >= least]
     if whole:
         return whole
     for column in found:
         for beside in (column + 1, column - 1):
-            if 0 <= beside < width and share(beside, times.looks_like_clock) >= least:
+            if not 0 <= beside < width or called(headers, beside, NO_CLOCK):
+                continue
+            if share(beside, times.looks_like_clock) >= least:
                 colons = share(beside, lambda text: not text.strip().isdecimal()) > 0
                 if colons or share(column, lambda text: text.strip().isdecimal()) == 1.0:
-                    return [TimeForm((column, beside), ("time", "clock"))]
+                    return [with_half(column, beside)]
     return [TimeForm((column,), ("time",)) for column in found]
 
 
 def by_words(rows: list[list[str]], candidates: list[int], width: int, least: float) -> TimeForm | None:
     """Columns beside each other that only together are a time, in a file whose columns are separated by blanks:
     12/31/2020 11:50:00 PM, or Jan 5 2020 13:00."""
-    judged = candidates[-_JUDGED:]
+    judged = candidates[-JUDGED:]
     best: TimeForm | None = None
     for start in range(min(3, width)):
         for count in range(2, min(5, width - start) + 1):
@@ -178,7 +190,7 @@ def by_formats(
     rows: list[list[str]], candidates: list[int], width: int, least: float, formats: tuple[str, ...]
 ) -> TimeForm | None:
     """The column, or two beside each other, whose cells the given patterns read."""
-    judged = candidates[-_JUDGED:]
+    judged = candidates[-JUDGED:]
     for columns in [(i,) for i in range(width)] + [(i, i + 1) for i in range(width - 1)]:
         form = TimeForm(columns, ("time", "clock")[: len(columns)], formats=formats)  # type: ignore[arg-type]
         if len(form.rows(rows, judged)) >= least * len(judged):
@@ -186,54 +198,9 @@ def by_formats(
     return None
 
 
-def parts_by_name(names: Sequence[str]) -> TimeForm | None:
-    """The columns whose names say that they are the year, the month and so on; None where there is no date of them.
-
-    MM beside a year is the month, mm behind an hour the minute; where the case does not tell, the order does.
-    """
-    found: dict[Role, int] = {}
-    for index, name in enumerate(names[:_FIRST_PLACES]):
-        plain = re.sub(r"[\s_#/()\[\].:-]+", " ", name).strip()
-        roles = [role for role, words in _PARTS.items() if plain.lower() in words and role not in found]
-        if plain in ("mm", "m", "mn") and "hour" in found:
-            roles = [role for role in roles if role != "month"]
-        elif plain in ("MM", "M") and "month" in roles:
-            roles = ["month"]
-        if roles and (roles[0] in ("year", "month", "day", "doy") or "year" in found):
-            found.setdefault(roles[0], index)
-    if "year" not in found or not ({"month", "doy"} & found.keys()):
-        return None
-    if "doy" in found:
-        for role in ("month", "day"):
-            found.pop(role, None)
-    elif "day" not in found:
-        for role in ("clock", "hour", "minute", "second"):
-            found.pop(role, None)  # type: ignore[call-overload]
-    if "hour" in found:
-        found.pop("clock", None)
-    elif "clock" not in found:
-        found.pop("minute", None)
-    if "minute" not in found:
-        found.pop("second", None)
-    roles = [role for role in TIME_ROLES if role in found]
-    return TimeForm(tuple(found[role] for role in roles), tuple(roles))
-
-
-def numbers_of(rows: list[list[str]], candidates: list[int], column: int) -> Int64s | None:
-    """The column's cells as whole numbers; None where most are none. Cells that are none count as -1."""
-    texts = [rows[number][column].strip() for number in candidates]
-    numbers = [
-        int(text) if (text.isdecimal() and len(text) <= 18) or re.fullmatch(r"1[0-9]{18}", text) else -1
-        for text in texts
-    ]
-    if sum(number < 0 for number in numbers) > len(numbers) * (1 - MOST_TIMES):
-        return None
-    return np.array(numbers, np.int64)
-
-
 def fits(form: TimeForm, rows: list[list[str]], candidates: list[int], least: float) -> bool:
     """Whether so many of the candidates have parts of a time in these columns."""
-    judged = candidates[-_JUDGED:]
+    judged = candidates[-JUDGED:]
     return bool(judged) and len(form.rows(rows, judged)) >= least * len(judged)
 
 
@@ -242,7 +209,7 @@ def epoch_column(
 ) -> TimeForm | None:
     """The column of counts since 1970: one that is called a time, or, without names, the first that only goes up or
     only goes down."""
-    judged = candidates[-_JUDGED:]
+    judged = candidates[-JUDGED:]
     for index in time_places(width):
         texts = [rows[number][index].strip() for number in judged]
         whole = [text.split(".")[0] for text in texts if re.fullmatch(r"[0-9]{9,19}(\.[0-9]*)?", text)]
@@ -252,10 +219,10 @@ def epoch_column(
         epoch = next(
             (e for e, per in _EPOCHS if (counts / per > _FIRST_EPOCH).all() and (counts / per < _LAST_EPOCH).all()), ""
         )
-        if not epoch:
-            continue
+        if not epoch or all(map(_SHORT_DATE.fullmatch, whole)):
+            continue  # or 2401311530: the year of two digits first
         if names is not None and index < len(names) and names[index].strip():
-            if not _EPOCH_NAME.search(names[index].strip()):
+            if not EPOCH_NAME.search(names[index].strip()) or NO_CLOCK.search(names[index]):
                 continue
         else:
             steps = np.diff(counts)
@@ -265,70 +232,19 @@ def epoch_column(
     return None
 
 
-def parts_by_content(rows: list[list[str]], candidates: list[int], width: int) -> TimeForm | None:
-    """Year, month, day, hour and so on in the first columns of a file without a header; None where it is not certain.
-
-    Certain is a day of the year that agrees with month and day beside it, and else as few columns as make the times of
-    all rows go one way, unless the next one may be a minute that never changes.
-    """
-    judged = candidates[:_JUDGED]
-    if len(judged) < 3:
-        return None
-    for start in range(min(3, width)):
-        columns: list[Int64s] = []
-        for index in range(start, min(start + 7, width)):
-            numbers = numbers_of(rows, judged, index)
-            if numbers is None or (numbers < 0).any():
-                break
-            columns.append(numbers)
-        if len(columns) < 3 or not ((columns[0] >= 1800) & (columns[0] < 2200)).all():
+def same_moments(epoch: TimeForm, text: TimeForm, rows: list[list[str]], candidates: list[int]) -> bool:
+    """Whether the count since 1970 says the same as the text, which is the clock of another zone than UTC: then the
+    count tells the moment, and the text does not."""
+    judged = [number for number in candidates[-JUDGED:] if max(epoch.columns + text.columns) < len(rows[number])]
+    columns = {index: pa.array([rows[number][index] for number in judged], pa.string()) for index in text.columns}
+    counts = epoch.parse(pa.array([rows[number][epoch.columns[0]] for number in judged], pa.string()), "ymd")
+    texts = times.join([columns[index] for index in text.columns], text.roles)
+    orders: tuple[DateOrder, ...] = ("ymd", "dmy", "mdy")
+    for clocks in (text.parse(texts, order) for order in orders):
+        both = counts.valid & clocks.valid
+        if not both.any() or clocks.absolute[both].any():
             continue
-        form = _day_of_year_form(columns, start) or _shortest_form(columns, start)
-        if form is not None:
-            return form
-    return None
-
-
-_DAY_OF_YEAR: tuple[Role, ...] = ("doy", "month", "day")
-
-
-def _day_of_year_form(columns: list[Int64s], start: int) -> TimeForm | None:
-    if len(columns) < 5 or not all(map(_in_range, columns[1:4], _DAY_OF_YEAR)):
-        return None
-    days = _dates(columns[0], columns[2], columns[3])
-    first_days = _dates(columns[0], np.ones_like(columns[0]), np.ones_like(columns[0]))
-    if not (days - first_days + 1 == columns[1]).all() or not _in_range(columns[4], "hour"):
-        return None
-    roles: list[Role] = ["hour"]
-    if len(columns) > 5 and _in_range(columns[5], "minute"):
-        roles.append("minute")
-    places = (0, 2, 3, *range(4, 4 + len(roles)))
-    return TimeForm(tuple(start + place for place in places), ("year", "month", "day", *roles))
-
-
-def _shortest_form(columns: list[Int64s], start: int) -> TimeForm | None:
-    roles: tuple[Role, ...] = ("year", "month", "day", "hour", "minute", "second")
-    scales = (0, 0, 0, 3600, 60, 1)
-    for count in range(3, 7):
-        if count > len(columns) or not all(_in_range(columns[i], roles[i]) for i in range(1, count)):
-            return None
-        seconds = _dates(columns[0], columns[1], columns[2]) * 86_400
-        for place in range(3, count):
-            seconds = seconds + columns[place] * scales[place]
-        steps = np.diff(seconds)
-        if (steps > 0).all() or (steps < 0).all():
-            constant = count < len(columns) and count < 6 and len(np.unique(columns[count])) == 1
-            if constant and 0 < columns[count][0] < 60:
-                return None
-            return TimeForm(tuple(range(start, start + count)), roles[:count])
-    return None
-
-
-def _dates(year: Int64s, month: Int64s, day: Int64s) -> Int64s:
-    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    return months.astype("datetime64[D]").astype(np.int64) + day - 1
-
-
-def _in_range(numbers: Int64s, role: Role) -> bool:
-    least, most = _RANGES[role]
-    return bool(((numbers >= least) & (numbers <= most)).all())
+        apart = (clocks.microseconds - counts.microseconds)[both]
+        if apart.any() and (np.abs(apart) <= _FARTHEST_ZONE).all() and not (apart % _ZONE_STEP).any():
+            return True
+    return False
