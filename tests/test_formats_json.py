@@ -232,6 +232,9 @@ def test_a_weather_services_columns_are_rows_with_units() -> None:
     )
     assert (found.layout.path, found.lines, found.units) == ("hourly", 24, {"t_2m": "°C"})
     assert found.values("t_2m") == hourly["t_2m"]
+    local = read_file(json.dumps({"timezone": "Europe/Berlin", "hourly_units": {}, "hourly": hourly}))
+    assert (local.layout.timezone, local.layout.timezone_from) == ("Europe/Berlin", "file")
+    assert local.times("t_2m")[0] == "2022-06-30 22:00:00"
 
 
 def test_columns_of_different_lengths_are_refused() -> None:

@@ -210,6 +210,8 @@ def layout_of(sample: bytes, whole: bool, given: Given, about: About) -> Layout:
         path=about.path,
         sheet=about.sheet,
     )
+    if about.timezone and not given.timezone and layout.timezone_from == "request":
+        layout = replace(layout, timezone_from="file")
     return about.with_units(layout)
 
 

@@ -26,7 +26,7 @@ class JsonColumns:
     """
 
     def __init__(self, plan: Plan, encoding: str, max_bytes: int, folder: Path | None) -> None:
-        self.about = About("json", "utf-8", [], path_text(plan.path), units=plan.units or {})
+        self.about = About("json", "utf-8", [], path_text(plan.path), units=plan.units or {}, timezone=plan.timezone)
         self.notes = Notes()
         self._walker = JsonWalker((*plan.path, ANY_KEY))
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")

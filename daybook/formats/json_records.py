@@ -36,6 +36,7 @@ class Plan:
     names: list[str] | None = None  # of what is in the records
     series: Series | None = None
     units: dict[str, str] | None = None
+    timezone: str = ""
 
 
 def plan_for(text: str, whole: bool, given: Given) -> Plan:
@@ -50,7 +51,7 @@ def plan_for(text: str, whole: bool, given: Given) -> Plan:
     best = next(iter(candidates(root)), None)
     by_column = columnar(root)
     if by_column and by_column.readings > (best.readings if best else 0):
-        return Plan("columns", by_column.path, units=by_column.units)
+        return Plan("columns", by_column.path, units=by_column.units, timezone=by_column.timezone)
     if best is None or (best.columns is None and not any(best.records)):
         if isinstance(root, dict) and root:
             raise FormatError("no_records", "no array of readings was found in the JSON", _HINT)
@@ -79,8 +80,9 @@ def _plan_at(root: Any, path: Path) -> Plan:
         value = _member(value, step)
     if isinstance(value, dict):
         by_column = columnar({"": root})
-        units = by_column.units if by_column and by_column.path[1:] == path else None
-        return Plan("columns", path, units=units)
+        if by_column and by_column.path[1:] == path:
+            return Plan("columns", path, units=by_column.units, timezone=by_column.timezone)
+        return Plan("columns", path)
     raise FormatError(
         "no_records",
         f'no array of records was found at "{path_text(path)}" in the first part of the JSON'

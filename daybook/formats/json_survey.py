@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daybook.formats.json_paths import ANY_KEY, ELEMENTS, MAX_STEPS, Key, Path
+from daybook.formats.layout import FormatError
 from daybook.formats.records import is_reading
+from daybook.formats.zones import zone
 
 BLANKS = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -33,11 +35,13 @@ class Candidate:
 
 @dataclass
 class Columnar:
-    """An object that holds one array per column, all of the same length, and the units of columns that it states."""
+    """An object that holds one array per column, all of the same length, and what stands beside it: the units of
+    columns, and the zone of its times."""
 
     path: Path
     units: dict[str, str]
     readings: int
+    timezone: str = ""
 
 
 def parse_prefix(text: str, at: int = 0) -> tuple[Any, int | None]:
@@ -184,6 +188,7 @@ def columnar(root: Any, path: Path = ()) -> Columnar | None:
         if inner:
             if len(inner.path) == len(path) + 1:
                 inner.units = _units_beside(root, key)
+                inner.timezone = _zone_beside(root)
             found.append(inner)
     best = max(found, key=lambda one: one.readings)
     return best if best.readings else None
@@ -199,6 +204,16 @@ def _rows_of_columns(value: dict[str, Any]) -> int:
 
 def _is_column(value: list[Any]) -> bool:
     return bool(value) and not any(isinstance(cell, dict | list) for cell in value[:_LOOKED_AT])
+
+
+def _zone_beside(root: dict[str, Any]) -> str:
+    """The zone that a key beside the columns names, as Open-Meteo does; empty where there is none."""
+    name = root.get("timezone")
+    try:
+        zone(name if isinstance(name, str) else "")
+    except FormatError:
+        return ""
+    return str(name)
 
 
 def _units_beside(root: dict[str, Any], key: str) -> dict[str, str]:

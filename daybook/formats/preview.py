@@ -88,6 +88,8 @@ def preview(data: bytes, *, whole: bool, given: Given, unpacked_max_bytes: int) 
     except FormatError as error:
         return Preview(None, error, lines=_raw_lines(head), sheets=tuple(head.sheets), member=head.member)
     layout = replace(found.layout, file=head.file, path=head.path, sheet=head.sheet)
+    if head.given.timezone and not given.timezone and layout.timezone_from == "request":
+        layout = replace(layout, timezone_from="file")
     batch, problem = _read(head, layout, found)
     doubts = tuple(Doubt(one.code, str(one), one.choices) for one in found.problems if one.choices)
     times = [(int(one.times.min()), int(one.times.max())) for one in batch.series]

@@ -31,8 +31,9 @@ class About:
     """What is known of a file's table before its layout is looked for; the fields are those of `Layout`.
 
     encoding: None where it shows only in the lines themselves. names: of the columns, where no line names them.
-    units: by the names of columns, where the file says them elsewhere. sensor: the name of the column that names the
-    sensor of each record, where that is known. sheets: of a workbook, all there are.
+    units: by the names of columns, where the file says them elsewhere; timezone: of times without an offset, likewise.
+    sensor: the name of the column that names the sensor of each record, where that is known. sheets: of a workbook,
+    all there are.
     """
 
     file: FileKind = "text"
@@ -42,13 +43,15 @@ class About:
     sheet: str = ""
     units: dict[str, str] = field(default_factory=dict)
     sensor: str = ""
+    timezone: str = ""
     sheets: list[str] = field(default_factory=list)
 
     def as_lines(self, given: Given) -> Given:
         """What is given of records that have become lines of cells separated by tabs."""
         if self.file == "text":
             return given
-        given = replace(given, delimiter="\t", widths=(), encoding=None)
+        timezone = given.timezone or self.timezone or None
+        given = replace(given, delimiter="\t", widths=(), encoding=None, timezone=timezone)
         if self.sensor and given.shape is None and not given.columns:
             return replace(given, shape="narrow", columns=(GivenColumn(self.sensor, "sensor"),))
         return given
