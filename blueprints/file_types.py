@@ -6,13 +6,11 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, validate_csrf
-from wtforms import ValidationError
 
-from blueprints.guard import role_required
-from blueprints.streamed_body import BadForm, FormStream, upload_slot
+from blueprints.guard import check_csrf, role_required
+from blueprints.streamed_body import BadForm, FormStream, preview_slot
 from blueprints.template_filters import sentence_case
-from daybook import file_type_files, file_types, layout_form
+from daybook import file_type_files, file_types, layout_form, sql
 from daybook.extensions import csrf, db
 from daybook.file_types import FileTypeError, NamedType
 from daybook.formats.given import Given
@@ -124,15 +122,21 @@ def delete(name: str) -> ResponseReturnValue:
 @role_required("viewer")
 def try_type() -> ResponseReturnValue:
     """What comes out of a sample: by a type, or by what the form says before it is saved."""
-    form: Any = {}
+    with preview_slot(), sql.only_reading():
+        form, data, whole = receive()
+        return tried(form, data, whole)
+
+
+def receive() -> tuple[dict[str, str], bytes, bool]:
+    """The fields of the form, the first part of the sample, and whether that is all of it."""
+    form: dict[str, str] = {}
     data, whole = b"", True
     try:
-        with upload_slot():
-            stream = FormStream(request)
-            form = stream.fields
-            for _ in stream.parts():
-                check_csrf(form.get("csrf_token"))
-                data, whole = first_part(stream)
+        stream = FormStream(request)
+        form = stream.fields
+        for _ in stream.parts():
+            check_csrf(form.get("csrf_token"))
+            data, whole = first_part(stream)
         check_csrf(form.get("csrf_token"))
     except BadForm as error:
         check_csrf(form.get("csrf_token"))
@@ -141,8 +145,7 @@ def try_type() -> ResponseReturnValue:
         abort(400, sentence_case(str(error)))
     if not data and form.get("sample_text", "").strip():
         data = form["sample_text"].encode()
-    whole = whole and not form.get("sample_cut")
-    return tried(form, data, whole)
+    return form, data, whole and not form.get("sample_cut")
 
 
 def tried(form: dict[str, str], data: bytes, whole: bool) -> ResponseReturnValue:
@@ -212,7 +215,8 @@ def import_file() -> ResponseReturnValue:
             message = f"the file has {len(data):,} bytes; at most {IMPORT_BYTES:,} are taken at once"
             raise FileTypeError("bad_json", message, "Split it.")
         types = file_type_files.from_text(data.decode("utf-8", "replace"))
-        known = [name for name, _ in types if (old := file_types.find_type(name)) and not old.ready_made]
+        saved = {named.name.casefold() for named in file_types.saved_types()}
+        known = [name for name, _ in types if name.casefold() in saved]
         if known and "decided" not in request.form:
             text = data.decode("utf-8", "replace")
             return render_template("file_types/import.html", complaints={}, known=known, types=types, text=text)
@@ -279,10 +283,3 @@ def complaints_of(error: FormErrors | FileTypeError) -> dict[str, list[str]]:
 
 def sentence_of(error: FileTypeError) -> str:
     return sentence_case(f"{error}. {error.hint}" if error.hint else str(error))
-
-
-def check_csrf(token: str | None) -> None:
-    try:
-        validate_csrf(token)
-    except ValidationError as error:
-        raise CSRFError(str(error)) from None

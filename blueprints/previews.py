@@ -1,22 +1,16 @@
 """The preview: what Daybook understands of a file's first part, before it is uploaded. Nothing of it is stored."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError, validate_csrf
-from wtforms import ValidationError
 
-from blueprints.errors import ApiError
-from blueprints.guard import role_required
-from blueprints.streamed_body import BadForm, FormStream
+from blueprints.guard import check_csrf, role_required
+from blueprints.streamed_body import BadForm, FormStream, preview_slot
 from blueprints.template_filters import sentence_case
-from daybook import file_types, preview_choices, preview_parts, preview_words
+from daybook import file_types, preview_choices, preview_parts, preview_words, sql
 from daybook.extensions import csrf, db
 from daybook.file_types import FileTypeError, NamedType
 from daybook.formats.detect import SAMPLE_BYTES
@@ -35,10 +29,11 @@ WHOLE_BYTES = 32 * 1024 * 1024  # of workbooks, Parquet files and archives, whic
 BODY_BYTES = WHOLE_BYTES + 1024 * 1024
 READ_WHOLE = (b"PK\x03\x04", b"PK\x05\x06", b"PAR1")
 TOO_LARGE = (
-    "A preview takes at most 33 MB. Upload the file without looking at it first, or look at a part of it: "
+    "A preview takes at most 32 MB. Upload the file without looking at it first, or look at a part of it: "
     "the first few thousand lines are enough."
 )
-_AT_ONCE = threading.BoundedSemaphore(4)  # previews read in one process, so that threads stay free for pages
+MOST_TRIED = 3  # file types that a file is read by at the first look; a workbook takes seconds
+_DIGITS = 19  # of a size in bytes
 
 
 @dataclass(frozen=True)
@@ -68,11 +63,13 @@ class Looked:
 @role_required("editor")
 def look() -> ResponseReturnValue:
     """The preview as a part of the upload page, or as a page of its own for a browser without JavaScript."""
-    sent = receive()
-    choices, complaints = preview_choices.read(sent.fields)
-    looked = look_at(sent, choices, complaints)
-    template = "uploads/preview.html" if "HX-Request" in request.headers else "uploads/look.html"
-    return render_template(template, **shown(sent, looked, complaints))
+    # Nothing is stored: an import that writes to SQLite is not waited for.
+    with preview_slot(), sql.only_reading():
+        sent = receive()
+        choices, complaints = preview_choices.read(sent.fields)
+        looked = look_at(sent, choices, complaints)
+        template = "uploads/preview.html" if "HX-Request" in request.headers else "uploads/look.html"
+        return render_template(template, **shown(sent, looked, complaints))
 
 
 @bp.post("/file-type")
@@ -123,15 +120,14 @@ def receive() -> Sent:
     filename, data, size = "", b"", 0
     too_large = (request.content_length or 0) > BODY_BYTES
     try:
-        with place():
-            form = FormStream(request)
-            fields = form.fields
-            for _, name in form.parts():
-                check_token(fields)
-                if not filename:
-                    filename = clean_filename(name)
-                    data, size = first_part(form)
-                too_large = too_large or size > BODY_BYTES
+        form = FormStream(request)
+        fields = form.fields
+        for _, name in form.parts():
+            check_token(fields)
+            if not filename:
+                filename = clean_filename(name)
+                data, size = first_part(form)
+            too_large = too_large or size > BODY_BYTES
         check_token(fields)
     except BadForm as error:
         check_token(fields)
@@ -144,7 +140,8 @@ def receive() -> Sent:
         abort(400, "Choose a file first.")
     if not data.startswith(READ_WHOLE):
         data = data[:PART_BYTES]
-    total = int(fields["size"]) if fields.get("size", "").isdecimal() else size
+    said = fields.get("size", "")
+    total = int(said) if said.isdecimal() and len(said) < _DIGITS else size
     return Sent(fields, filename, data, whole=len(data) >= total)
 
 
@@ -161,36 +158,18 @@ def first_part(form: FormStream) -> tuple[bytes, int]:
     return bytes(kept), size
 
 
-@contextmanager
-def place() -> Iterator[None]:
-    """A place among the previews that are received at once; 503 when all are taken."""
-    if not _AT_ONCE.acquire(timeout=5):
-        message = "Too many files are being looked at right now. Try again in a moment."
-        raise ApiError(503, "too_many_uploads", message, retry_after=5)
-    try:
-        yield
-    finally:
-        _AT_ONCE.release()
-
-
 def check_token(fields: dict[str, str]) -> None:
     """The token of the form, where none came in the header."""
     if "X-CSRFToken" not in request.headers:
         check_csrf(fields.get("csrf_token"))
 
 
-def check_csrf(token: str | None) -> None:
-    try:
-        validate_csrf(token)
-    except ValidationError as error:
-        raise CSRFError(str(error)) from None
-
-
 # --- the preview ---------------------------------------------------------------------------------------------------
 
 
 def look_at(sent: Sent, choices: Choices, complaints: Complaints) -> Looked:
-    """The preview with the file type that was chosen; at the first look with the best saved one that fits, if any."""
+    """The preview with the file type that was chosen; at the first look with one that fits and reads the file without
+    a problem, if any: saved ones before ready-made ones."""
     limit = current_app.config["DAYBOOK"].unpacked_max_bytes
 
     def made_with(named: NamedType | None) -> Preview:
@@ -203,10 +182,10 @@ def look_at(sent: Sent, choices: Choices, complaints: Complaints) -> Looked:
         choices = replace(choices, file_type="")
     plain = made_with(named)
     matches = types_like(plain, sent, limit)
-    offered = next((one for one in matches if not one.ready_made), None)
-    if "looked" not in sent.fields and not choices.file_type and offered:
+    first_look = "looked" not in sent.fields and not choices.file_type
+    for offered in sorted(matches, key=lambda one: one.ready_made)[: MOST_TRIED if first_look else 0]:
         found = made_with(offered)
-        if found.problem is None:
+        if found.problem is None and found.rejected <= found.rows:
             return Looked(found, replace(choices, file_type=offered.name), offered, matches, by_itself=True)
     by_itself = bool(named) and sent.fields.get("by_itself") == choices.file_type
     return Looked(plain, choices, named, matches, by_itself)
@@ -245,7 +224,7 @@ def shown(sent: Sent, looked: Looked, complaints: Complaints) -> dict[str, Any]:
         "looked": looked,
         "named": looked.file_type,
         "filename": sent.filename,
-        "summary": preview_words.summary(looked.preview, looked.choices, whole=sent.whole),
+        "summary": preview_words.summary(looked.preview, looked.choices),
         "lists": upload_form_lists(looked.choices.file_type, looked.matches),
         "zones": preview_words.zone_names(),
     }

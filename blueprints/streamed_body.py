@@ -23,19 +23,34 @@ _STALL_SECONDS = 30.0  # within which the next 8 KiB must come: a floor of 273 b
 _FIELD_BYTES = 64 * 1024
 
 
-_SLOTS = threading.BoundedSemaphore(8)  # uploads at once in one process, so that threads stay free for pages
+# At once in one process, so that threads stay free for pages.
+_UPLOADS = threading.BoundedSemaphore(8)
+_PREVIEWS = threading.BoundedSemaphore(4)  # each may hold 33 MB, and a workbook of 7 MB takes five seconds
+_PREVIEW_PATIENCE = 20.0  # every change of a choice asks again, and what the browser gave up goes on here
 
 
 @contextmanager
 def upload_slot() -> Iterator[None]:
     """A place among the uploads that this process takes at once; 503 when all are taken."""
-    if not _SLOTS.acquire(timeout=5):
+    if not _UPLOADS.acquire(timeout=5):
         message = "Too many files are being uploaded right now. Try again in a minute."
         raise ApiError(503, "too_many_uploads", message, retry_after=60)
     try:
         yield
     finally:
-        _SLOTS.release()
+        _UPLOADS.release()
+
+
+@contextmanager
+def preview_slot() -> Iterator[None]:
+    """A place among the files that are received and looked at at once; 503 when all are taken."""
+    if not _PREVIEWS.acquire(timeout=_PREVIEW_PATIENCE):
+        message = "Too many files are being looked at right now. Try again in a moment."
+        raise ApiError(503, "too_many_uploads", message, retry_after=5)
+    try:
+        yield
+    finally:
+        _PREVIEWS.release()
 
 
 class BadForm(CutOff):
@@ -169,7 +184,7 @@ class FormStream:
             if not isinstance(event, MultipartSegment):
                 continue
             if event.filename is None:
-                value = b"".join(self._field_pieces())
+                value = b"".join(self._field_pieces(event.name))
                 self.fields[event.name] = value.decode("utf-8", "replace")
             elif event.filename:
                 yield event.name, event.filename
@@ -185,10 +200,10 @@ class FormStream:
             if not isinstance(event, MultipartSegment):
                 yield bytes(event)
 
-    def _field_pieces(self) -> Iterator[bytes]:
+    def _field_pieces(self, name: str) -> Iterator[bytes]:
         size = 0
         for piece in self.pieces():
             size += len(piece)
             if size > _FIELD_BYTES:
-                raise BadForm(f"a form field is longer than {_FIELD_BYTES:,} bytes")
+                raise BadForm(f'the field "{name[:60]}" is longer than {_FIELD_BYTES:,} bytes; send less, or a file')
             yield piece

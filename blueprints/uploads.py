@@ -1,21 +1,17 @@
 """The upload page: files come in as streams, each with a card that says how far it is and what became of it."""
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
-from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, validate_csrf
-from wtforms import ValidationError
 
-from blueprints.guard import role_required
+from blueprints.guard import check_csrf, role_required
 from blueprints.streamed_body import BadForm, FormStream, body_pieces, upload_slot
 from blueprints.template_filters import sentence_case
-from daybook import file_types, imports, preview_choices, raw_copies, rejected_lines, removal
+from daybook import file_types, imports, preview_choices, preview_words, raw_copies, rejected_lines, removal
 from daybook.extensions import csrf, db
 from daybook.formats.layout import FormatError
 from daybook.models import Source
@@ -32,8 +28,9 @@ DATE_ORDERS = {
     "mdy": "Month first: September 1",
     "ymd": "Year first: 2009, January 16",
 }
-
-
+# The file type, as the page of an upload offers it, that stands for the one of the first time and what was chosen at
+# the preview: as they were then, whatever became of the type. No name of a type holds a slash.
+AS_BEFORE = "/as-before"
 FIELDS_OF_ERRORS = {
     "unknown_timezone": "timezone",
     "bad_source": "source",
@@ -170,15 +167,15 @@ def import_again(upload_id: int) -> ResponseReturnValue:
     if not (done or report.upload.status == "failed") or report.upload.sha256 is None or path is None:
         abort(409, "Only an upload that is done or failed, and whose file is kept, can be imported again.")
     before = report.upload.options | {"source": report.source}
-    known = {name: before.get(name) for name in ("file_type", "layout")}
+    sent = {**before, "file_type": AS_BEFORE, "layout": "", **request.form}
+    as_before = sent["file_type"] == AS_BEFORE
     try:
-        options = read_options({**before, "layout": "", **request.form})
+        options = read_options(sent | {"file_type": ""} if as_before else sent)
     except Complaint as complaint:
-        if not done:
-            abort(422, sentence_case(complaint.text))
         return own_page(report, request.form, {complaint.field: [complaint.text]}), 422
-    if options.file_type == (known["file_type"] or "") and "layout" not in request.form:
-        options = replace(options, layout=known["layout"] or {})  # as the type was then, with what was chosen beside it
+    if as_before:
+        known = {"file_type": before.get("file_type", ""), "layout": before.get("layout") or {}}
+        options = replace(options, **known)
     options = replace(
         options, source=options.source or report.source, on_bad_row=before.get("on_bad_row", options.on_bad_row)
     )
@@ -216,17 +213,23 @@ def rejected(upload_id: int) -> ResponseReturnValue:
 
 def own_page(report: UploadReport, form: Any = None, complaints: dict[str, list[str]] | None = None) -> str:
     """The page of one upload; `form` and `complaints` are those of an attempt to import its file again."""
+    names = {"": "Find out from the file"} | {one.name: one.name for one in all_types()}
+    before: dict[str, Any] = (report.upload.options or {}) | {"source": report.source}
+    if before.get("layout") or before.get("file_type"):
+        by = f", by {report.file_type} as it was then" if report.file_type else ""
+        names = {AS_BEFORE: f"As the first time{by}"} | names
+        before["file_type"] = AS_BEFORE
     has_copy = report.upload.sha256 is not None and raw_copies.find(copies_folder(), report.upload.id) is not None
     return render_template(
         "uploads/show.html",
         report=report,
         has_copy=has_copy,
-        zones=zone_names(),
+        zones=preview_words.zone_names(),
         date_orders=DATE_ORDERS,
-        file_type_names={"": "Find out from the file"} | {one.name: one.name for one in all_types()},
-        form=form or (report.upload.options or {}) | {"source": report.source},
+        file_type_names=names,
+        form=form or before,
         complaints=complaints or {},
-        **card_words(),
+        **card_words(report),
     )
 
 
@@ -244,7 +247,7 @@ def upload_page(form: Any = None, complaints: dict[str, list[str]] | None = None
         following=following,
         first_page="before" not in request.args,
         sources=names,
-        zones=zone_names(),
+        zones=preview_words.zone_names(),
         date_orders=DATE_ORDERS,
         form=form or {},
         complaints=complaints or {},
@@ -260,7 +263,8 @@ def page_key(text: str) -> int:
 
 
 def card(upload_id: int, problem: str = "") -> str:
-    return render_template("uploads/card.html", report=found_report(upload_id), problem=problem, **card_words())
+    report = found_report(upload_id)
+    return render_template("uploads/card.html", report=report, problem=problem, **card_words(report))
 
 
 def card_or_redirect(upload_id: int, problem: str = "") -> ResponseReturnValue:
@@ -284,8 +288,9 @@ def flash_result(report: UploadReport) -> None:
         flash(f"{row.filename}: {row.status}. {sentence_case(row.error or '')}", "danger")
 
 
-def card_words() -> dict[str, Any]:
-    return {"may_edit": current_user.may("editor")}
+def card_words(report: UploadReport) -> dict[str, Any]:
+    offers_rejected = rejected_lines.are_offered(copies_folder(), report)
+    return {"may_edit": current_user.may("editor"), "offers_rejected": offers_rejected}
 
 
 def found_report(upload_id: int) -> UploadReport:
@@ -307,25 +312,12 @@ def read_options(form: Any) -> Options:
         on_duplicate=form.get("on_duplicate", "skip"),
     )
     try:
-        options = with_layout(db.engine, options, choices.file_type, choices.layout)
+        options = with_layout(options, choices.file_type, choices.layout)
         options.check()
     except (FormatError, ImportRefused) as error:
         raise Complaint(FIELDS_OF_ERRORS.get(error.code, "date_order"), sentence(error)) from None
     return options
 
 
-def check_csrf(token: str | None) -> None:
-    try:
-        validate_csrf(token)
-    except ValidationError as error:
-        raise CSRFError(str(error)) from None
-
-
 def copies_folder() -> Any:
     return current_app.config["DAYBOOK"].instance_path / "uploads"
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> list[str]:
-    """Every zone of the tz database that is a place, and UTC."""
-    return ["UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))]

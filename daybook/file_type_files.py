@@ -1,9 +1,10 @@
 """File types as a JSON file, to be carried from one Daybook to another, and back."""
 
 import json
+from collections import Counter
 from typing import Any
 
-from daybook.file_types import FileTypeError, NamedType, clean_name
+from daybook.file_types import FileTypeError, NamedType, check_text, clean_name
 from daybook.formats.given import Given
 from daybook.formats.layout import FormatError
 
@@ -21,14 +22,15 @@ def from_text(text: str) -> list[tuple[str, Given]]:
         found = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise FileTypeError("bad_json", f"this is not JSON: {error}", "Choose a file that Daybook exported.") from None
+    check_text(found)
     entries = found.get("file_types", [found]) if isinstance(found, dict) else found
     if not isinstance(entries, list) or not entries:
         raise FileTypeError(
             "bad_json", "there is no file type in it", 'Expected is {"file_types": [{"name", "layout"}]}.'
         )
     types = [_entry(number, entry) for number, entry in enumerate(entries, start=1)]
-    names = [name.casefold() for name, _ in types]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    names = Counter(name.casefold() for name, _ in types)
+    twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
         raise FileTypeError("bad_name", f'two of the file types are named "{twice}"', "Give one of them another name.")
     return types

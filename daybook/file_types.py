@@ -1,15 +1,18 @@
 """File types: descriptions of files under a name, to be used again. Saved ones are in the database; others come ready.
 
-Names are unique without regard to case, over both kinds. What changes something here has committed when it returns.
+Names are unique without regard to case, over both kinds. What changes something here has committed when it returns;
+what reads leaves no transaction open, because a preview or an import goes on for long after it.
 """
 
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from daybook import ready_made_types, sql
@@ -61,7 +64,7 @@ class Page:
 def version_of(given: Given) -> str:
     """Sixteen characters that differ when the layouts do."""
     text = json.dumps(given.to_json(), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def clean_name(text: str) -> str:
@@ -80,54 +83,40 @@ def clean_name(text: str) -> str:
     return name
 
 
+def check_text(found: Any) -> None:
+    """Raises FileTypeError (bad_layout) for JSON with a text that no page and no file can hold: half a character."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise FileTypeError("bad_layout", f"a text holds half a character ({half}); take it out") from None
+
+
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
 def find_type(name: str) -> NamedType | None:
     """The saved or ready-made type of that name, however its letters are written."""
-    row = _row(name)
-    if row is not None:
-        return NamedType(row.name, _given(row))
-    ready = ready_made_types.find(name)
-    return _ready(ready) if ready else None
-
-
-def as_it_is_now(engine: Engine, name: str) -> NamedType | None:
-    """As `find_type`, for a request that goes on for long: on a connection of its own, which is given back at once."""
-    with sql.only_reading(), Session(engine) as session:
-        key = _key(name)
-        names = session.execute(sa.select(FileType.id, FileType.name))
-        ids = [row_id for row_id, known in names if known.casefold() == key]
-        row = session.get(FileType, ids[0]) if ids else None
+    with _reading() as session:
+        row = _row(session, name)
         if row is not None:
             return NamedType(row.name, _given(row))
     ready = ready_made_types.find(name)
     return _ready(ready) if ready else None
 
 
-def find(name: str) -> Given | None:
-    """What the saved or ready-made type of that name says; None where there is none."""
-    found = find_type(name)
-    return found.given if found else None
-
-
-def id_of(name: str) -> int | None:
-    """The number of the saved type of that name, which an upload keeps; None for ready-made ones."""
-    row = _row(name)
-    return row.id if row else None
-
-
 def list_types(after: str | None = None, limit: int = 100) -> Page:
     """Saved types by name, then the ready-made ones, `limit` at a time: those after the one named `after`."""
     # Names are sorted here and not by the database: the two would not agree on accents and small letters. There are
     # dozens of types, and of those not shown only the names are read.
-    keys = sorted((_order(name, False), row_id) for row_id, name in _names())
-    keys += [(_order(ready.name, True), 0) for ready in ready_made_types.all_types()]
-    if after is not None:
-        start = _order(after, ready_made_types.find(after) is not None)
-        keys = [key for key in keys if key[0] > start]
-    shown = keys[:limit]
-    types = _loaded([row_id for _, row_id in shown if row_id])
+    with _reading() as session:
+        keys = sorted((_order(name, False), row_id) for row_id, name in _names(session))
+        keys += [(_order(ready.name, True), 0) for ready in ready_made_types.all_types()]
+        if after is not None:
+            start = _order(after, ready_made_types.find(after) is not None)
+            keys = [key for key in keys if key[0] > start]
+        shown = keys[:limit]
+        types = _loaded(session, [row_id for _, row_id in shown if row_id])
     ready_names = [key[2] for key, row_id in shown if not row_id]
     types += [_ready(ready) for ready in ready_made_types.all_types() if ready.name in ready_names]
     return Page(types, types[-1].name if len(keys) > limit else None)
@@ -135,17 +124,18 @@ def list_types(after: str | None = None, limit: int = 100) -> Page:
 
 def saved_types() -> list[NamedType]:
     """Every saved type, by name."""
-    ids = db.session.scalars(sa.select(FileType.id)).all()
-    return _loaded(list(ids))
+    with _reading() as session:
+        return _loaded(session, list(session.scalars(sa.select(FileType.id))))
 
 
 def upload_count(name: str) -> int:
     """How many uploads were read by the saved type of that name."""
-    row = _row(name)
-    if row is None:
-        return 0
-    counted = sa.select(sa.func.count()).select_from(Upload).where(Upload.file_type_id == row.id)
-    return db.session.scalar(counted) or 0
+    with _reading() as session:
+        row = _row(session, name)
+        if row is None:
+            return 0
+        counted = sa.select(sa.func.count()).select_from(Upload).where(Upload.file_type_id == row.id)
+        return session.scalar(counted) or 0
 
 
 def matching(lines: list[str]) -> list[NamedType]:
@@ -163,8 +153,9 @@ def matching(lines: list[str]) -> list[NamedType]:
 
 
 def save(name: str, given: Given) -> NamedType:
-    """Makes a type; raises FileTypeError (bad_name, ready_made, file_type_exists)."""
+    """Makes a type; raises FileTypeError (bad_name, bad_layout, ready_made, file_type_exists)."""
     name = clean_name(name)
+    check_text(given.to_json())
     _check_free(name)
     db.session.add(FileType(name=name, layout=given.to_json()))
     _commit(name)
@@ -178,7 +169,8 @@ def replace(name: str, given: Given, *, version: str | None = None, new_name: st
     ready_made, changed_meanwhile, and as `save`.
     """
     _refuse_ready_made(name)
-    row = _row(name, to_change=True)
+    check_text(given.to_json())
+    row = _row(db.session(), name, to_change=True)
     if row is None:
         db.session.rollback()
         raise FileTypeError("not_found", f'there is no file type "{name}" any more', "Save it under a new name.")
@@ -199,7 +191,7 @@ def replace(name: str, given: Given, *, version: str | None = None, new_name: st
 
 def put(name: str, given: Given, *, version: str | None = None) -> tuple[NamedType, bool]:
     """Makes or replaces the type of that name; says whether it is new. Raises as `save` and `replace`."""
-    if version is None and _row(name) is None:
+    if version is None and find_type(name) is None:
         return save(name, given), True
     return replace(name, given, version=version), False
 
@@ -207,7 +199,7 @@ def put(name: str, given: Given, *, version: str | None = None) -> tuple[NamedTy
 def delete(name: str) -> bool:
     """Takes a saved type out, and says whether there was one. Uploads that were read by it keep their layout."""
     _refuse_ready_made(name)
-    row = _row(name, to_change=True)
+    row = _row(db.session(), name, to_change=True)
     if row is None:
         db.session.rollback()
         return False
@@ -262,25 +254,33 @@ def _given(row: FileType) -> Given:
     return Given.from_json(row.layout)
 
 
-def _loaded(ids: list[int]) -> list[NamedType]:
+@contextmanager
+def _reading() -> Iterator[Session]:
+    """A session of its own, given back at its end. In the request's own one SQLite's write lock would be taken, and
+    kept, where the request may write."""
+    with sql.only_reading(), Session(db.engine) as session:
+        yield session
+
+
+def _loaded(session: Session, ids: list[int]) -> list[NamedType]:
     if not ids:
         return []
-    rows = db.session.scalars(sa.select(FileType).where(FileType.id.in_(ids)))
+    rows = session.scalars(sa.select(FileType).where(FileType.id.in_(ids)))
     counted = sa.select(Upload.file_type_id, sa.func.count()).where(Upload.file_type_id.in_(ids))
-    counts = {row[0]: row[1] for row in db.session.execute(counted.group_by(Upload.file_type_id))}
+    counts = {row[0]: row[1] for row in session.execute(counted.group_by(Upload.file_type_id))}
     types = [NamedType(row.name, _given(row), uploads=counts.get(row.id, 0)) for row in rows]
     return sorted(types, key=lambda named: _order(named.name, False))
 
 
-def _row(name: str, to_change: bool = False) -> FileType | None:
+def _row(session: Session, name: str, to_change: bool = False) -> FileType | None:
     """The row of that name, whatever the case of its letters; locked where it is about to be changed."""
     key = _key(name)
     # SQLite knows small letters of ASCII alone, so the names are compared here.
-    ids = [row_id for row_id, known in _names() if known.casefold() == key]
+    ids = [row_id for row_id, known in _names(session) if known.casefold() == key]
     if not ids:
         return None
     wanted = sa.select(FileType).where(FileType.id == ids[0]).execution_options(populate_existing=True)
-    row: FileType | None = db.session.scalar(wanted.with_for_update() if to_change else wanted)
+    row: FileType | None = session.scalar(wanted.with_for_update() if to_change else wanted)
     return row if row is not None and row.name.casefold() == key else None
 
 
@@ -288,8 +288,8 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip().casefold()
 
 
-def _names() -> list[tuple[int, str]]:
-    return [(row_id, name) for row_id, name in db.session.execute(sa.select(FileType.id, FileType.name))]
+def _names(session: Session) -> list[tuple[int, str]]:
+    return [(row_id, name) for row_id, name in session.execute(sa.select(FileType.id, FileType.name))]
 
 
 def _refuse_ready_made(name: str) -> None:
@@ -304,7 +304,7 @@ def _refuse_ready_made(name: str) -> None:
 
 def _check_free(name: str) -> None:
     _refuse_ready_made(name)
-    known = next((known for _, known in _names() if known.casefold() == name.casefold()), None)
+    known = next((known for _, known in _names(db.session()) if known.casefold() == name.casefold()), None)
     if known is not None:
         db.session.rollback()
         raise _exists(known)

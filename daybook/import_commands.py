@@ -10,13 +10,13 @@ import click
 import sqlalchemy as sa
 from flask import Flask, current_app
 
-from daybook import imports, removal, sql
+from daybook import file_types, imports, layout_words, removal, sql
 from daybook.command_line import with_database
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
 from daybook.models import UNFINISHED, Reading, Sensor, Upload
 from daybook.upload_options import ImportRefused, Options, Sender, sentence, with_layout
-from daybook.upload_report import read_report
+from daybook.upload_report import iso_time, read_report
 
 _PIECE = 256 * 1024
 
@@ -56,7 +56,7 @@ def import_file(
         on_duplicate="replace" if on_duplicate == "replace" else "skip",
     )
     try:
-        options = with_layout(db.engine, options, file_type.strip())
+        options = with_layout(options, file_type.strip())
         options.check()
     except (FormatError, ImportRefused) as error:
         raise click.ClickException(sentence(error)) from None
@@ -85,6 +85,11 @@ def import_file(
         f"{row.lines_read:,} read + {row.lines_rejected:,} rejected; {row.cells_missing:,} cells missing, "
         f"{row.cells_not_numeric:,} not a number."
     )
+    if row.first_time is not None:
+        order = layout_words.ORDER_WORDS.get(report.date_order, "")
+        zone = f"{report.layout.timezone}, {report.zone_origin}" if report.layout else "UTC"
+        dates = f", dates {order}" if order else ""
+        click.echo(f"{iso_time(row.first_time)} to {iso_time(row.last_time)}; read as {zone}{dates}.")
     for issue in report.issues:
         column = f', column "{issue.column}"' if issue.column else ""
         click.echo(f'line {issue.line}{column}: "{issue.value}" {issue.reason}', err=True)
@@ -94,6 +99,20 @@ def _pieces(file: Path) -> Iterator[bytes]:
     with file.open("rb") as stream:
         while piece := stream.read(_PIECE):
             yield piece
+
+
+@click.command("file-types")
+@with_database
+def list_file_types() -> None:
+    """List the names of all file types: saved ones, then ready-made ones."""
+    after: str | None = None
+    while True:
+        page = file_types.list_types(after)
+        for named in page.types:
+            click.echo(f"{named.name}  (ready-made)" if named.ready_made else named.name)
+        if page.next is None:
+            return
+        after = page.next
 
 
 @click.command("recover")
@@ -156,5 +175,5 @@ def check() -> None:
 
 def register(app: Flask) -> None:
     """Adds these commands to the app."""
-    for command in (import_file, recover, worker, check):
+    for command in (import_file, list_file_types, recover, worker, check):
         app.cli.add_command(command)

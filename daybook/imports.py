@@ -408,9 +408,17 @@ class _Import:
         shared = sa.select(UploadSensor.sensor_id).join(Upload, Upload.id == UploadSensor.upload_id)
         others = shared.where(Upload.status == "done")
         brought = sa.select(UploadSensor.sensor_id).where(UploadSensor.upload_id == old, UploadSensor.created)
-        for name, sensor_id in self._sensors.items():
-            mine = Sensor.id == sensor_id, Sensor.id.in_(brought), Sensor.id.not_in(others), Sensor.label == ""
-            connection.execute(sa.update(Sensor).where(*mine).values(unit=self._units[name].strip()[:64]))
+        its_own = Sensor.id.in_(brought), Sensor.id.not_in(others), Sensor.label == ""
+        # Asked once for all: asked for each of thousands of sensors, this transaction would hold SQLite up for minutes.
+        found = set(connection.scalars(sa.select(Sensor.id).where(*its_own)))
+        units = [
+            {"number": sensor_id, "its_unit": self._units[name].strip()[:64]}
+            for name, sensor_id in self._sensors.items()
+            if sensor_id in found
+        ]
+        if units:
+            with_number = sa.update(Sensor).where(Sensor.id == sa.bindparam("number"))
+            connection.execute(with_number.values(unit=sa.bindparam("its_unit")), units)
 
     def _status(self, connection: Connection) -> str | None:
         return connection.scalar(sa.select(Upload.status).where(Upload.id == self._upload_id))

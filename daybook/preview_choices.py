@@ -112,9 +112,10 @@ def read(form: Mapping[str, str]) -> tuple[Choices, Complaints]:
         layout |= {"columns": columns} if columns else {}
         for number, question in enumerate(questions(form)):
             answer = form.get(f"answer-{number}", "")
-            if not answer.isdecimal() or int(answer) == question.answer or int(answer) >= len(question.choices):
+            found = [at for at in range(len(question.choices)) if str(at) == answer]
+            if not found or found[0] == question.answer:
                 continue  # not new: another field may have been changed since
-            changes = dict(question.choices[int(answer)][1])
+            changes = dict(question.choices[found[0]][1])
             plain |= {name: str(changes.pop(name)) for name in ("timezone", "date_order") if name in changes}
             layout |= changes
     for name in ("timezone", "date_order"):
@@ -151,6 +152,7 @@ def _layout(form: Mapping[str, str], complaints: Complaints) -> dict[str, Any]:
     """The choices so far."""
     try:
         found = json.loads(form.get("layout") or "{}")
+        to_text(found).encode()  # half a character, which JSON can write, cannot go into a page
     except (ValueError, RecursionError):
         complaints["layout"] = ["The choices on this page were damaged. Start over."]
         return {}
@@ -183,7 +185,8 @@ def _settings(form: Mapping[str, str], layout: dict[str, Any], complaints: Compl
 
 
 def _columns(form: Mapping[str, str], before: list[Any], complaints: Complaints) -> list[dict[str, Any]]:
-    """The columns of which something was chosen: a role other than the one found, a unit other than the one shown."""
+    """The columns of which something was chosen: a role other than the one found, a unit or a name in the book other
+    than the one shown."""
     columns = {column["name"]: dict(column) for column in before}
     for key in form:
         match = _COLUMN_NAME.fullmatch(key)
@@ -197,6 +200,9 @@ def _columns(form: Mapping[str, str], before: list[Any], complaints: Complaints)
         unit = form.get(f"{row}-unit")
         if unit is not None and unit.strip() != form.get(f"{row}-shown", ""):
             column["unit"] = unit.strip()
+        sensor = form.get(f"{row}-sensor")
+        if sensor is not None and sensor.strip() != form.get(f"{row}-called", ""):
+            column["sensor"] = sensor.strip() or form[key]  # its own name, over what a file type says
         if not _checked(row, {"columns": [column]}, complaints):
             complaints[row] = [re.sub(r"^Columns\[0\]\.", "The ", text) for text in complaints[row]]
             del columns[form[key]]

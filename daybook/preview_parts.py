@@ -9,7 +9,6 @@ from daybook.formats.layout import FormatError
 from daybook.formats.preview import Preview, ShownColumn
 from daybook.preview_choices import Choices, Complaints, Question
 
-SHORT_ROLES = {"clock": "clock time", "sensor": "name of sensor", "source": "name of source", "unit": "unit"}
 SHOWN_COLUMNS = 500
 FIRST_COLUMNS = 12
 # What no setting can mend.
@@ -36,6 +35,10 @@ def parts_of(
         "asked": preview_choices.asked(questions),
         "chosen_layout": preview_choices.to_text(choices.layout),
         "type_layout": type_layout(found, choices, by_type),
+        "one_sensor": has_one_sensor(found),
+        "named_here": names_sensors(found),
+        "is_binary": found.problem is not None and found.problem.code == "not_text" and not choices.layout,
+        "settings_wrong": any(name in (*preview_choices.SETTINGS, "date_order") for name in complaints),
         "settings_help": found.problem is None or found.problem.code not in NO_TABLE_AT_ALL,
         "found": preview_words.found_words(found, by_type, choices),
         "zone_hint": preview_words.zone_hint(found.layout, by_type),
@@ -44,7 +47,7 @@ def parts_of(
         "readings": preview_words.first_readings(found, FIRST_READINGS),
         "columns": first_columns,
         "more_columns": more_columns,
-        "role_words": layout_form.CHOICES["role"] | SHORT_ROLES | {"time": time},
+        "role_words": layout_form.CHOICES["role"] | {"time": time},
         "chosen_roles": {column["name"]: column.get("role", "") for column in choices.layout.get("columns", [])},
         "type_roles": {column.name: column.role for column in by_type.columns} if by_type else {},
     }
@@ -59,6 +62,22 @@ def reason_of(found: Preview, complaints: Complaints) -> str:
     if found.problem or found.layout is None:
         return "As it stands, an import would be refused. The preview says why."
     return ""
+
+
+def has_one_sensor(found: Preview) -> bool:
+    """Whether all readings are of one sensor that the file does not name, so that one name and one unit go for all."""
+    layout = found.layout
+    if layout is None:
+        return False
+    return bool(layout.sensor) or layout.shape == "pivot" or (layout.shape == "narrow" and not layout.of_role("sensor"))
+
+
+def names_sensors(found: Preview) -> bool:
+    """Whether the names of value columns come into the book, so that each can have another one there."""
+    layout = found.layout
+    if layout is None or layout.shape == "pivot":
+        return False
+    return layout.shape == "wide" or len(layout.of_role("value")) > 1
 
 
 def columns_of(found: Preview) -> tuple[list[tuple[int, ShownColumn]], list[tuple[int, ShownColumn]]]:

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from daybook import layout_form
+from daybook import layout_form, layout_words
 from daybook.formats.given import Given
 from daybook.formats.layout import Layout
 from daybook.formats.preview import Preview
@@ -26,8 +26,8 @@ _NO_ZONE = "For times that state no offset. Empty: the zone that the file states
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def summary(found: Preview, choices: Choices, *, whole: bool) -> str:
-    """One plain sentence: "Wide table, 29 sensors, 188 rows in this part, 9 January 2016 15:30 to …"."""
+def summary(found: Preview, choices: Choices) -> str:
+    """One plain sentence: "Wide table, 29 sensors, 188 rows in this part, 2 rejected, 9 January 2016 15:30 to …"."""
     layout = found.layout
     if layout is None:
         return "No table of readings was found in this file."
@@ -36,7 +36,9 @@ def summary(found: Preview, choices: Choices, *, whole: bool) -> str:
         parts.append(_count(len(layout.of_role("value")), "sensor"))
     elif layout.shape == "narrow" and layout.of_role("sensor"):
         parts.append(f"sensors named in “{layout.columns[layout.of_role('sensor')[0]].name}”")
-    parts.append(_count(found.rows, "row") + ("" if whole else " in this part"))
+    parts.append(_count(found.rows, "row") + ("" if found.whole else " in this part"))
+    if found.rejected:
+        parts.append(_count(found.rejected, "rejected", "rejected"))
     if found.first_time is not None and found.last_time is not None and not found.doubts:
         first, last = day_and_time(found.first_time, layout), day_and_time(found.last_time, layout)
         parts.append(f"{first} to {last} ({zone_words(layout, choices)})")
@@ -51,8 +53,8 @@ def _shape(layout: Layout) -> str:
     return f"{_KINDS[layout.file]}{sheet}: {_SHAPES[layout.shape].lower()}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}".replace(",", "\u202f")
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}".replace(",", "\u202f")
 
 
 def zone_of(layout: Layout) -> tzinfo:
@@ -62,13 +64,8 @@ def zone_of(layout: Layout) -> tzinfo:
 
 def zone_words(layout: Layout, choices: Choices) -> str:
     """The zone of the times shown, and why it is that one."""
-    why = {
-        "cells": "every time states its offset",
-        "file": "as the file states",
-        "default": "because the file states no zone",
-        "request": "as you chose" if choices.timezone else "as the file type says",
-    }
-    return f"{layout.timezone}, {why[layout.timezone_from]}"
+    by_person = bool(choices.timezone or not choices.file_type)
+    return f"{layout.timezone}, {layout_words.zone_origin(layout, by_person)}"
 
 
 def zone_hint(layout: Layout | None, file_type: Given | None) -> str:
@@ -135,6 +132,7 @@ def found_words(found: Preview, file_type: Given | None, choices: Choices) -> di
     if found.layout is None:
         return {}
     values = layout_form.to_form(Given.of(found.layout)) | {"timezone": found.layout.timezone}
+    values["date_order"] = layout_words.date_order(found.layout)
     by_type = file_type.to_json() if file_type else {}
     said = {*choices.layout, *(name for name in ("timezone", "date_order") if getattr(choices, name))}
     doubtful = {name for doubt in found.doubts for choice in doubt.choices for name in choice.changes}

@@ -48,6 +48,27 @@ class RejectedLines:
 def open_rejected(engine: Engine, folder: Path, report: UploadReport) -> RejectedLines:
     """The rejected lines of an upload that is done. Raises NoRejectedLines."""
     row, layout = report.upload, report.upload.layout or {}
+    path, head = _text_copy(folder, report)
+    wanted = _numbers(engine, row.id)
+    encoding = layout.get("encoding", "utf-8")
+    pieces = _Lines(head, encoding).chosen(_unpacked(path), layout.get("data_line", 1), wanted)
+    return RejectedLines(_name(row.filename), encoding, pieces, row.lines_rejected, len(wanted))
+
+
+def are_offered(folder: Path, report: UploadReport) -> bool:
+    """Whether `open_rejected` has a file with lines in it."""
+    if not report.rejected_listed:
+        return False
+    try:
+        _text_copy(folder, report)
+    except NoRejectedLines:
+        return False
+    return True
+
+
+def _text_copy(folder: Path, report: UploadReport) -> tuple[Path, bytes]:
+    """The kept copy that the lines come from, and its first part."""
+    row, layout = report.upload, report.upload.layout or {}
     if row.status != "done":
         raise NoRejectedLines(
             f"Upload {row.id} is {row.status}; only one that is done has rejected lines to be mended."
@@ -63,10 +84,7 @@ def open_rejected(engine: Engine, folder: Path, report: UploadReport) -> Rejecte
             f"The file of upload {row.id} is not plain text, so its rejected rows cannot be cut out of it; they are "
             "listed with their numbers."
         )
-    wanted = _numbers(engine, row.id)
-    encoding = layout.get("encoding", "utf-8")
-    pieces = _Lines(head, encoding).chosen(_unpacked(path), layout.get("data_line", 1), wanted)
-    return RejectedLines(_name(row.filename), encoding, pieces, row.lines_rejected, len(wanted))
+    return path, head
 
 
 def _numbers(engine: Engine, upload_id: int) -> list[int]:

@@ -7,11 +7,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import sql
+from daybook import layout_words, sql
+from daybook.formats.layout import Column, Layout
 from daybook.models import Sensor, Source, Upload, UploadIssue, UploadSensor
 from daybook.upload_options import default_source
 
 SHOWN_ISSUES = 100
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Names of columns that were left out. no_number: nothing in them was one; not_kept: a person or the file type said
+    so; devices: they name the device, and a file with a column per sensor has one."""
+
+    no_number: list[str]
+    not_kept: list[str]
+    devices: list[str]
 
 
 @dataclass(frozen=True)
@@ -35,16 +46,50 @@ class UploadReport:
         return [column["name"] for column in layout.get("columns", []) if column["role"] in left_out]
 
     @property
+    def left_out(self) -> LeftOut:
+        """The same columns by the reason why they were left out; those at the end without a name are not told."""
+        found = self.layout
+        if found is None:
+            return LeftOut([], [], [])
+        said = (self.upload.options or {}).get("layout") or {}
+        chosen = {column["name"] for column in said.get("columns", []) if column.get("role") == "text"}
+        columns = list(found.columns)
+        while columns and found.header_line and columns[-1] == Column(f"column {len(columns)}", "text"):
+            columns.pop()
+        texts = [column.name for column in columns if column.role == "text"]
+        only_listed = said.get("other_columns") == "ignore"
+        return LeftOut(
+            no_number=[name for name in texts if name not in chosen and not only_listed],
+            not_kept=[name for name in texts if name in chosen or only_listed],
+            devices=[column.name for column in columns if column.role == "source" and found.shape != "narrow"],
+        )
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the file was read, where that is known."""
+        return Layout.from_json(self.upload.layout) if self.upload.layout else None
+
+    @property
+    def date_order(self) -> str:
+        """The order in which dates were read: dmy, mdy, ymd; empty where it decided nothing."""
+        return layout_words.date_order(self.layout) if self.layout else ""
+
+    @property
+    def zone_origin(self) -> str:
+        """Why the times were read in their zone."""
+        options = self.upload.options or {}
+        by_person = bool(options.get("timezone") or not options.get("file_type"))
+        return layout_words.zone_origin(self.layout, by_person) if self.layout else ""
+
+    @property
     def file_type(self) -> str:
         """The name of the file type that the sender chose, as it was then; empty where none was chosen."""
         return str((self.upload.options or {}).get("file_type", ""))
 
     @property
-    def offers_rejected(self) -> bool:
-        """Whether its rejected lines can be had as a file, as far as its row says (see rejected_lines)."""
-        row = self.upload
-        text = row.layout is not None and row.layout.get("file", "text") == "text"
-        return bool(self.rejected_listed and row.sha256 and text and not row.filename.lower().endswith(".zip"))
+    def files_left_out(self) -> int:
+        """How many files of an archive were left out, as far as its first issues tell: they have no line."""
+        return sum(issue.line == 0 for issue in self.issues)
 
     def as_json(self) -> dict[str, Any]:
         """The answer of `POST /api/v1/uploads` and its kin (docs/api.md)."""

@@ -31,6 +31,7 @@
   let timer = 0;
   let changed = false; // typed since the request left
   let shown = ""; // what the panel was made from
+  let unseen = false; // the files were chosen, and nothing of them was shown yet
 
   const headers = () => ({ "X-CSRFToken": JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"], "HX-Request": "true" });
   const field = (name) => form.elements.namedItem(name);
@@ -47,6 +48,22 @@
     const ready = !found || found.dataset.ready === "yes";
     button.disabled = !ready;
     reason.textContent = ready ? "" : found.dataset.reason;
+    reason.title = reason.textContent; // cut off where it is longer than a line
+  }
+
+  // In the list of several files, those that an import would refuse as they are shown.
+  function mark() {
+    const option = document.getElementById("preview-file").options[number];
+    if (option) option.text = input.files[number].name + (section().dataset.ready === "yes" ? "" : " – needs a look");
+  }
+
+  // On a phone what was found begins below the fold: the question if there is one, else the heading.
+  function bring() {
+    if (!unseen) return;
+    unseen = false;
+    if (!window.matchMedia("(max-width: 48rem)").matches) return;
+    const first = panel.querySelector(".preview-question:not(.answered)") || document.getElementById("preview-title");
+    first.scrollIntoView({ block: "start" });
   }
 
   function fields() {
@@ -111,6 +128,21 @@
     window.scrollBy(0, again.getBoundingClientRect().top - top);
   }
 
+  // The type that a file which is not shown is read by at a first look; empty where none fits or it cannot be told.
+  async function typeOf(file) {
+    const data = await part(file);
+    if (!data) return "";
+    const body = new FormData();
+    for (const [name, value] of fields()) if (KEPT.has(name) && name !== "file_type") body.set(name, value);
+    body.set("size", String(file.size));
+    body.append("part", data, file.name);
+    const answer = await fetch(form.dataset.preview, { method: "POST", headers: headers(), body }).catch(() => null);
+    if (!answer || !answer.ok) return "";
+    const holder = document.createElement("template");
+    holder.innerHTML = await answer.text();
+    return holder.content.querySelector("[name=by_itself]")?.value || "";
+  }
+
   async function trouble(answer, file) {
     if (answer.status === 401) return "You are logged out, so there is no preview. Log in, then choose the file again.";
     const holder = document.createElement("template");
@@ -152,6 +184,8 @@
         return undefined;
       }
       show(words);
+      mark();
+      bring();
       shown = JSON.stringify([number, file.name, file.size, file.lastModified, [...fields()]]);
       say("");
       news.textContent = section().dataset.news;
@@ -178,6 +212,7 @@
 
   function chosen() {
     close();
+    unseen = true;
     number = 0;
     const files = [...input.files];
     const list = document.getElementById("preview-file");
@@ -254,9 +289,13 @@
       } while ((timer || running) && Date.now() < end);
       return !button.disabled;
     },
-    // The fields of the form as an upload takes them: of the preview only what it comes down to.
-    uploadFields() {
+    // The fields of the form as an upload of this file takes them: of the preview only what it comes down to. A type
+    // that nobody chose, because the file that is shown looks like it, says nothing of the other files: each is looked
+    // at for its own.
+    async uploadFields(file) {
       const found = fields();
+      const byItself = found.get("by_itself");
+      if (byItself && byItself === found.get("file_type") && file !== input.files[number]) found.set("file_type", await typeOf(file));
       for (const one of panel.querySelectorAll("[name]")) if (!KEPT.has(one.name)) found.delete(one.name);
       return found;
     },

@@ -154,7 +154,7 @@
   }
 
   async function announce(file) {
-    const fields = preview.uploadFields();
+    const fields = await preview.uploadFields(file);
     fields.set("filename", file.name);
     fields.set("size", String(file.size));
     const answer = await fetch(form.dataset.announce, { method: "POST", headers: headers(), body: new URLSearchParams(fields) });

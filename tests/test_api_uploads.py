@@ -284,8 +284,39 @@ def test_flask_import_prints_the_account(runner: FlaskCliRunner, tmp_path: Path)
     assert result.exit_code == 0
     assert "1 readings of 1 sensor added" in result.output
     assert "7 lines = 1 above the data + 1 blank + 3 read + 2 rejected" in result.output
+    assert "; read as UTC, because the file states no zone, dates year first." in result.output
     assert 'line 6, column "Time": "late" is not a time' in result.output
     assert runner.invoke(args=["check"]).output == "All is well.\n"
+
+
+def test_flask_import_says_from_when_to_when_and_why(app: Flask, runner: FlaskCliRunner, tmp_path: Path) -> None:
+    from daybook import file_types
+    from daybook.formats.given import Given
+
+    file = tmp_path / "mast.csv"
+    file.write_bytes(b"time,temp\n13/01/2016 15:30,1.5\n14/01/2016 15:30,2.5\n")
+    with app.app_context():
+        file_types.save("Dublin", Given(timezone="Europe/Dublin"))
+    by_type = runner.invoke(args=["import", str(file), "--file-type", "dublin"]).output
+    span = (
+        "2016-01-13T15:30:00Z to 2016-01-14T15:30:00Z; read as Europe/Dublin, as the file type says, dates day first."
+    )
+    assert span in by_type
+    asked = runner.invoke(args=["import", str(file), "--file-type", "dublin", "--timezone", "Europe/London"]).output
+    assert "read as Europe/London, as you chose, dates day first." in asked
+    file.write_bytes(b"time,temp\n13-Jan-2016 15:30,1.5\n14-Jan-2016 15:30,2.5\n")
+    assert "read as UTC, because the file states no zone.\n" in runner.invoke(args=["import", str(file)]).output
+
+
+def test_flask_file_types_lists_their_names(app: Flask, runner: FlaskCliRunner) -> None:
+    from daybook import file_types
+    from daybook.formats.given import Given
+
+    with app.app_context():
+        file_types.save("Mast 12", Given(delimiter=";"))
+    lines = runner.invoke(args=["file-types"]).output.splitlines()
+    assert lines[0] == "Mast 12"
+    assert "DWD CDC  (ready-made)" in lines
 
 
 def test_flask_import_as_json_is_the_answer_of_the_api(

@@ -53,7 +53,7 @@ def test_every_command_of_ours_is_in_the_readme(commands: dict[str, click.Comman
 def test_every_option_of_a_command_is_in_the_readme(commands: dict[str, click.Command]) -> None:
     options = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
     missing = {option for option in options if option.startswith("--") and option not in README}
-    assert not missing - {"--file-type"}, "not in README.md"  # there are no file types yet
+    assert not missing, "not in README.md"
 
 
 def settings_read_by(path: Path) -> set[str]:

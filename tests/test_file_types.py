@@ -39,6 +39,11 @@ def book(app: Flask) -> Iterator[None]:
         yield
 
 
+def layout_of(name: str) -> Given | None:
+    found = file_types.find_type(name)
+    return found.given if found else None
+
+
 def refusal(what: Callable[[], Any]) -> str:
     with pytest.raises(FileTypeError) as caught:
         what()
@@ -50,12 +55,10 @@ def refusal(what: Callable[[], Any]) -> str:
 
 def test_a_saved_type_is_found_however_its_name_is_written(book: None) -> None:
     file_types.save("  Mast 3 Ärger ", MAST)
-    assert file_types.find("mast 3 ÄRGER") == MAST
+    assert layout_of("mast 3 ÄRGER") == MAST
     assert file_types.find_type("MAST 3 ärger").name == "Mast 3 Ärger"  # type: ignore[union-attr]
-    assert file_types.id_of("Mast 3 Ärger") == db.session.query(FileType).one().id
-    assert file_types.find("Mast 4") is None
-    assert file_types.id_of("Campbell TOA5") is None
-    assert file_types.find("campbell toa5") is not None
+    assert layout_of("Mast 4") is None
+    assert layout_of("campbell toa5") is not None
 
 
 def test_names_are_unique_without_case_also_among_the_ready_made(book: None) -> None:
@@ -70,7 +73,24 @@ def test_names_are_unique_without_case_also_among_the_ready_made(book: None) -> 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 65, "a/b", "a\\b", "a\x00b", "a\nb", "..", "New", "export", "try"])
 def test_names_that_cannot_stand_in_an_address_are_refused(book: None, name: str) -> None:
     assert refusal(lambda: file_types.save(name, MAST)) == "bad_name"
-    assert file_types.find(name) is None
+    assert layout_of(name) is None
+
+
+def test_half_a_character_is_refused_because_no_page_could_show_it(book: None) -> None:
+    half = Given(columns=(GivenColumn("a\ud800"),))
+    assert refusal(lambda: file_types.save("Mast", half)) == "bad_layout"
+    file_types.save("Mast", MAST)
+    assert refusal(lambda: file_types.replace("Mast", half)) == "bad_layout"
+    text = '{"name": "Mast 2", "layout": {"columns": [{"name": "a\\ud800"}]}}'
+    assert refusal(lambda: file_type_files.from_text(text)) == "bad_layout"
+
+
+@pytest.mark.parametrize("ask", [lambda: file_types.find_type("Mast"), file_types.saved_types, file_types.list_types])
+def test_looking_at_types_leaves_no_transaction_open(book: None, ask: Callable[[], Any]) -> None:
+    """A preview computes for seconds after it, and on SQLite nobody else could write meanwhile."""
+    file_types.save("Mast", MAST)
+    ask()
+    assert not db.session().in_transaction()
 
 
 def test_two_that_make_the_same_name_at_once_are_told(book: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +107,9 @@ def test_the_second_of_two_editors_is_told(book: None) -> None:
     changed = Given(delimiter=",")
     file_types.replace("Mast", changed, version=seen)
     assert refusal(lambda: file_types.replace("Mast", Given(), version=seen)) == "changed_meanwhile"
-    assert file_types.find("Mast") == changed
+    assert layout_of("Mast") == changed
     file_types.replace("Mast", Given(), version=file_types.version_of(changed))
-    assert file_types.find("Mast") == Given()
+    assert layout_of("Mast") == Given()
 
 
 def test_what_is_gone_cannot_be_changed_and_ready_made_ones_never(book: None) -> None:
@@ -102,14 +122,14 @@ def test_what_is_gone_cannot_be_changed_and_ready_made_ones_never(book: None) ->
 def test_put_makes_and_replaces(book: None) -> None:
     assert file_types.put("Mast", MAST)[1] is True
     assert file_types.put("Mast", Given())[1] is False
-    assert file_types.find("Mast") == Given()
+    assert layout_of("Mast") == Given()
 
 
 def test_deleting_leaves_the_uploads_that_it_read(book: None, engine: Engine) -> None:
     file_types.save("Mast", MAST)
     number = imports.announce(engine, "a.csv", Options(), Sender())
     upload = db.session.get_one(Upload, number)
-    upload.file_type_id, upload.layout = file_types.id_of("Mast"), {"shape": "wide"}
+    upload.file_type_id, upload.layout = db.session.query(FileType).one().id, {"shape": "wide"}
     db.session.commit()
     assert file_types.upload_count("mast") == 1
     assert file_types.list_types().types[0].uploads == 1
@@ -250,10 +270,10 @@ def test_importing_adds_and_replaces_only_what_was_said(book: None) -> None:
     types = [("Mast", Given()), ("New one", MAST), ("Campbell TOA5", Given())]
     done = file_types.import_types(types, frozenset())
     assert (done.added, done.replaced, done.left, done.ready_made) == (["New one"], [], ["Mast"], ["Campbell TOA5"])
-    assert file_types.find("Mast") == MAST
+    assert layout_of("Mast") == MAST
     done = file_types.import_types(types, frozenset({"Mast"}))
     assert (done.replaced, done.left) == (["Mast"], ["New one"])
-    assert file_types.find("Mast") == Given()
+    assert layout_of("Mast") == Given()
 
 
 # --- the form

@@ -45,7 +45,8 @@ def saved(app: Flask, name: str = "Mast 3", given: Given = MAST) -> str:
 
 def layout_of(app: Flask, name: str) -> Given | None:
     with app.app_context():
-        return file_types.find(name)
+        found = file_types.find_type(name)
+        return found.given if found else None
 
 
 def attempt(client: FlaskClient, *, sample: bytes | None = None, htmx: bool = False, **form: str) -> Any:

@@ -11,8 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
-from daybook import imports, raw_copies, removal
+from daybook import file_types, imports, raw_copies, removal
 from daybook.config import Settings
+from daybook.formats.given import Given
 from daybook.models import Replacement, Sensor, Upload
 from daybook.upload_options import Options, Sender
 from tests.browser import check_page
@@ -312,6 +313,23 @@ def test_what_the_file_says_of_units_is_taken_from_the_second_reading(
     assert units == {"wind": "", "rain": "furlong"}
 
 
+def test_the_last_step_asks_once_for_all_sensors(client: FlaskClient, headers: dict[str, str], engine: Engine) -> None:
+    """With thousands of them it once took minutes, in which nobody else could write to SQLite."""
+    first = upload(client, headers, wide_csv(5, sensors=60), source="m")
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "upload_sensor.created" in statement:
+            asked.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert again(client, headers, first["id"]).status_code == 201
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert len(asked) < 10
+
+
 # --- on the page
 
 
@@ -350,6 +368,54 @@ def test_what_is_wrong_stands_beside_its_field(editor: FlaskClient, headers: dic
     assert answer.status_code == 422
     assert "&#34;Dublin&#34; is not a time zone" in answer.text
     assert "<details open>" in answer.text
+
+
+def test_the_file_type_of_the_first_time_is_kept_whatever_became_of_it(
+    app: Any, editor: FlaskClient, headers: dict[str, str]
+) -> None:
+    with app.app_context():
+        file_types.save("Logger", Given(timezone="Europe/Berlin"))
+    first = upload(editor, headers, CSV, source="m", file_type="Logger")
+    assert "Times were read as Europe/Berlin, as the file type says" in words(editor.get("/uploads/1").text)
+    with app.app_context():
+        file_types.delete("Logger")
+    offered = editor.get(f"/uploads/{first['id']}").text
+    assert '<option value="/as-before" selected>As the first time, by Logger as it was then</option>' in offered
+    answer = editor.post(f"/uploads/{first['id']}/again", data={"source": "m", "file_type": "/as-before"})
+    second = editor.get(f"/api/v1{answer.location}", headers=headers).get_json()
+    assert (second["file_type"], second["layout"]["timezone"]) == ("Logger", "Europe/Berlin")
+    answer = editor.post(f"/uploads/{second['id']}/again", data={"source": "m", "file_type": ""})
+    third = editor.get(f"/api/v1{answer.location}", headers=headers).get_json()
+    assert (third["file_type"], third["layout"]["timezone"]) == (None, "UTC")
+
+
+def test_a_file_type_that_was_changed_since_counts_as_it_is_now_when_it_is_chosen(
+    app: Any, editor: FlaskClient, headers: dict[str, str]
+) -> None:
+    with app.app_context():
+        file_types.save("Logger", Given(timezone="Europe/Berlin"))
+    first = upload(editor, headers, CSV, source="m", file_type="Logger")
+    with app.app_context():
+        file_types.replace("Logger", Given(timezone="Asia/Tokyo"))
+    answer = editor.post(f"/uploads/{first['id']}/again", data={"source": "m", "file_type": "Logger"})
+    second = editor.get(f"/api/v1{answer.location}", headers=headers).get_json()
+    assert second["layout"]["timezone"] == "Asia/Tokyo"
+
+
+def test_a_file_that_failed_can_be_read_in_another_way(app: Any, editor: FlaskClient, headers: dict[str, str]) -> None:
+    with app.app_context():
+        file_types.save("Other", Given.from_json({"columns": [{"name": "nothing", "role": "time"}]}))
+    first = upload(editor, headers, CSV, source="m", file_type="Other")
+    assert first["error"]["code"] == "columns_not_found"
+    page = editor.get(f"/uploads/{first['id']}").text
+    assert "Read the same file in another way" in page
+    assert "This replaces" not in page
+    answer = editor.post(f"/uploads/{first['id']}/again", data={"source": "m", "timezone": "Dublin"})
+    assert answer.status_code == 422
+    assert "&#34;Dublin&#34; is not a time zone" in answer.text
+    answer = editor.post(f"/uploads/{first['id']}/again", data={"source": "m", "file_type": ""})
+    second = editor.get(f"/api/v1{answer.location}", headers=headers).get_json()
+    assert (second["status"], second["replaces"]) == ("done", None)
 
 
 def test_a_viewer_is_offered_nothing(

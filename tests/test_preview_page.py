@@ -1,8 +1,10 @@
 """The preview of a file before its upload: as a fragment, as a page without JavaScript, and in a real browser."""
 
+import gzip
 import io
 import json
 import re
+import threading
 import zipfile
 from collections.abc import Callable
 from html import unescape
@@ -18,7 +20,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 from werkzeug.test import TestResponse
 
-from blueprints import previews
+from blueprints import previews, streamed_body
 from daybook import file_types
 from daybook.extensions import db
 from daybook.formats.given import Given
@@ -37,6 +39,10 @@ Time;Speed;Direction;Site
 never;1,5;2,5;mast
 13/01/2016 16:10;7,5;118,1;mast
 """
+STATION = (
+    b"STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor\n          3;2026011300;    5;   5.7;  83.0;eor\n"
+    b"          3;2026011301;    5;-999.0;  84.0;eor\n"
+)
 DOUBTFUL = b"time,temp,door\n01/02/2026,1.5,0\n01/03/2026,2.5,1\n01/04/2026,4.5,0\n"
 
 
@@ -118,13 +124,70 @@ def is_ready(answer: TestResponse) -> bool:
 # --- what it shows
 
 
+def test_a_file_is_looked_at_in_a_place_among_few(editor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(streamed_body, "_PREVIEWS", places)
+    monkeypatch.setattr(streamed_body, "_PREVIEW_PATIENCE", 0.0)
+    made = previews.preview
+    taken: list[bool] = []
+
+    def spy(*args: Any, **options: Any) -> Any:
+        taken.append(not places.acquire(blocking=False))
+        return made(*args, **options)
+
+    monkeypatch.setattr(previews, "preview", spy)
+    assert look(editor, MAST).status_code == 200
+    assert taken
+    assert all(taken)
+    assert places.acquire(blocking=False)  # given back
+    assert look(editor, MAST).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"size": "9" * 5000},
+        {
+            "looked": "1",
+            "asked": '[{"code": "x", "text": "t", "choices": [["a", {}]], "answer": null}]',
+            "answer-0": "9" * 5000,
+        },
+        {"layout": '{"columns": [{"name": "a\\ud800"}]}'},
+        {"layout": '{"there_is_no_such\\ud800": 1}'},
+    ],
+)
+def test_fields_that_no_browser_sends_are_no_mistake_of_ours(editor: FlaskClient, fields: dict[str, str]) -> None:
+    assert look(editor, MAST, **fields).status_code == 200
+
+
+def test_others_can_write_while_a_preview_is_made(
+    app: Flask, editor: FlaskClient, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workbook takes seconds, in which an import into SQLite must not wait."""
+    with app.app_context():
+        file_types.save("Mine", Given(delimiter=";"))
+    looked_at: list[int] = []
+    made = previews.preview
+
+    def spy(*args: Any, **options: Any) -> Any:
+        assert not db.session().in_transaction()
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE file_type SET name = 'Mine'")
+        looked_at.append(1)
+        return made(*args, **options)
+
+    monkeypatch.setattr(previews, "preview", spy)
+    assert look(editor, MAST, file_type="Mine").status_code == 200
+    assert looked_at
+
+
 def test_a_preview_says_in_one_sentence_what_the_file_holds(editor: FlaskClient) -> None:
     answer = look(editor, MAST)
     assert answer.status_code == 200
     assert is_ready(answer)
     text = words(answer)
     assert "What Daybook reads in mast.csv" in text
-    assert "Wide table, 2 sensors, 4 rows, 13 January 2016 15:30 to 13 January 2016 16:10" in text
+    assert "Wide table, 2 sensors, 4 rows, 1 rejected, 13 January 2016 15:30 to 13 January 2016 16:10" in text
     assert "(UTC, because the file states no zone)." in text
 
 
@@ -152,9 +215,11 @@ def test_each_column_has_its_role_unit_and_first_values(editor: FlaskClient) -> 
 
 def test_only_part_of_a_large_file_is_said_to_be_part(editor: FlaskClient) -> None:
     whole = look(editor, MAST, size=str(len(MAST)))
-    assert "4 rows, 13" in words(whole)
+    assert "4 rows, 1 rejected, 13" in words(whole)
     part = look(editor, MAST, size="50000000")
-    assert "4 rows in this part, 13" in words(part)
+    assert "4 rows in this part, 1 rejected, 13" in words(part)
+    cut = gzip.compress(b"time,temp\n" + b"".join(b"2026-01-01 00:00:%02d,1\n" % (row % 60) for row in range(90_000)))
+    assert "rows in this part" in words(look(editor, cut, "mast.csv.gz"))
 
 
 def test_times_are_shown_in_the_zone_that_is_chosen(editor: FlaskClient) -> None:
@@ -239,6 +304,63 @@ def test_a_changed_role_and_unit_become_choices_and_nothing_else(editor: FlaskCl
     assert "Wide table, 2 sensors" in words(back)
 
 
+def test_a_column_gets_the_name_that_its_sensor_has_in_the_book(app: Flask, editor: FlaskClient) -> None:
+    answer = look(editor, MAST)
+    assert re.search(r'name="column-1-sensor" value="" placeholder="Speed"', answer.text)
+    assert 'name="column-0-sensor"' not in answer.text
+    named = look(editor, MAST, **fields_of(answer) | {"column-1-sensor": " Wind at 80 m "})
+    assert json.loads(value_of(named, "layout")) == {"columns": [{"name": "Speed", "sensor": "Wind at 80 m"}]}
+    assert "Wind at 80 m 2016-01-13 15:30 8.37" in words(named)
+    assert value_of(named, "column-1-sensor") == "Wind at 80 m"
+    kept = look(editor, MAST, **fields_of(named))
+    assert value_of(kept, "layout") == value_of(named, "layout")
+    with app.app_context():
+        file_types.save("Named", Given.from_json({"columns": [{"name": "Speed", "sensor": "Wind"}]}))
+    typed = look(editor, MAST, looked="1", file_type="Named")
+    assert value_of(typed, "column-1-sensor") == "Wind"
+    own = look(editor, MAST, **fields_of(typed) | {"column-1-sensor": ""})
+    assert "Speed 2016-01-13 15:30 8.37" in words(own)
+    assert value_of(own, "column-1-sensor") == ""
+
+
+def test_two_columns_cannot_have_one_name(editor: FlaskClient) -> None:
+    answer = look(editor, MAST, **fields_of(look(editor, MAST)) | {"column-1-sensor": "A", "column-2-sensor": "A"})
+    assert not is_ready(answer)
+    assert "Two columns are both to be the sensor" in words(answer)
+
+
+def test_a_table_with_a_row_a_day_asks_for_one_name_and_one_unit(editor: FlaskClient) -> None:
+    hours = ",".join(f"{hour:02}:00" for hour in range(24))
+    rows = "".join(f"2026-01-{day:02}" + ",1.5" * 24 + "\n" for day in range(1, 5))
+    data = f"date,{hours}\n{rows}".encode()
+    answer = look(editor, data, **fields_of(look(editor, data)) | {"answer-0": "0"})
+    assert "Table with a row a day" in words(answer)
+    assert answer.text.index('name="sensor"') < answer.text.index('id="lines-title"')
+    assert 'name="column-1-unit"' not in answer.text
+    named = look(editor, data, **fields_of(answer) | {"sensor": "energy", "unit": "kWh"})
+    assert json.loads(value_of(named, "layout")) == {"shape": "pivot", "sensor": "energy", "unit": "kWh"}
+    assert "energy 2026-01-01 00:00 1.5" in words(named)
+
+
+def test_bytes_that_are_no_text_are_not_shown(editor: FlaskClient) -> None:
+    answer = look(editor, b"%PDF-1.4\n" + bytes(range(256)) * 8, "report.pdf")
+    assert not is_ready(answer)
+    assert "lines-title" not in answer.text
+    assert "Change how it is read" not in answer.text
+
+
+def test_a_wrong_zone_opens_no_section(editor: FlaskClient) -> None:
+    answer = look(editor, MAST, looked="1", timezone="Atlantis")
+    assert re.search(r'id="settings-details">', answer.text)
+
+
+def test_names_of_months_leave_no_order_to_tell(editor: FlaskClient) -> None:
+    data = b"time,temp\n13-Jan-2016 15:30,1.5\n14-Jan-2016 15:30,2.5\n15-Jan-2016 15:30,2.5\n"
+    assert "Found: Year first" not in words(look(editor, data))
+    assert "Found: Day first" not in words(look(editor, data))
+    assert "Found: Day first" in words(look(editor, MAST))
+
+
 def test_a_setting_is_followed_and_can_be_found_out_again(editor: FlaskClient) -> None:
     answer = look(editor, MAST, **fields_of(look(editor, MAST)) | {"decimal": "point"})
     assert json.loads(value_of(answer, "layout")) == {"decimal": "."}
@@ -285,14 +407,15 @@ def test_what_is_shown_can_be_kept_as_a_file_type_that_the_next_file_is_read_by(
     assert answer.status_code == 200
     assert 'data-saved="Mast 12"' in answer.text
     with app.app_context():
-        given = file_types.find("Mast 12")
-    assert given
+        found = file_types.find_type("Mast 12")
+    assert found
+    given = found.given
     assert given.timezone == "Europe/Dublin"
     assert {column.name: column.role for column in given.columns}["Speed"] == "text"
     following = look(editor, MAST.replace(b"13/01", b"14/01"), "next.csv")
     text = words(following)
-    assert "This looks like “Mast 12”, saved here." in text
-    assert "Wide table, 1 sensor, 4 rows, 14 January 2016" in text
+    assert "This looks like “Mast 12”, saved here, and is read by it." in text
+    assert "Wide table, 1 sensor, 4 rows, 1 rejected, 14 January 2016" in text
     assert "(Europe/Dublin, as the file type says)" in text
     assert fields_of(following)["file_type"] == "Mast 12"
     assert value_of(following, "by_itself") == "Mast 12"
@@ -308,6 +431,27 @@ def test_a_type_that_fits_but_cannot_read_the_file_is_offered_and_not_used(app: 
     assert is_ready(answer)
     assert fields_of(answer)["file_type"] == ""
     assert "This looks like “Broken”, saved here." in words(answer)
+
+
+def test_a_ready_made_type_that_fits_is_chosen_at_the_first_look(editor: FlaskClient) -> None:
+    answer = look(editor, STATION, "produkt_tu_stunde.txt")
+    text = words(answer)
+    assert "This looks like “DWD CDC”, ready-made, and is read by it. Station files of the German weather" in text
+    assert fields_of(answer)["file_type"] == value_of(answer, "by_itself") == "DWD CDC"
+    assert is_ready(answer)
+    assert "13 January 2026 00:00 to 13 January 2026 01:00 (UTC, as the file type says)" in text
+    found_out = look(editor, STATION, **fields_of(answer) | {"file_type": ""})
+    assert fields_of(found_out)["file_type"] == ""
+    assert "This looks like “DWD CDC”, ready-made." in words(found_out)
+    chosen = words(look(editor, MAST, file_type="DWD CDC"))
+    assert "Station files of the German weather service" in chosen
+    assert "This looks like" not in chosen
+
+
+def test_a_saved_type_goes_before_a_ready_made_one(app: Flask, editor: FlaskClient) -> None:
+    with app.app_context():
+        file_types.save("Ours", Given.from_json({"signs": ["STATIONS_ID"], "timezone": "Europe/Berlin"}))
+    assert fields_of(look(editor, STATION))["file_type"] == "Ours"
 
 
 def test_choices_go_over_the_file_type(app: Flask, editor: FlaskClient) -> None:
@@ -366,7 +510,7 @@ def test_a_body_above_the_limit_is_refused_with_a_sentence(
     monkeypatch.setattr(previews, "BODY_BYTES", 100_000)
     answer = look(editor, b"PK\x03\x04" + bytes(200_000), "large.xlsx")
     assert answer.status_code == 413
-    assert "A preview takes at most 33 MB" in answer.text
+    assert "A preview takes at most 32 MB" in answer.text
 
 
 def test_without_a_file_there_is_nothing_to_look_at(editor: FlaskClient) -> None:
@@ -480,6 +624,21 @@ def test_an_upload_is_read_as_its_preview_showed(uploads: Page, tmp_path: Path) 
     expect(uploads.locator(".upload-result")).to_contain_text("of 1 sensor")
 
 
+def test_a_type_that_nobody_chose_goes_for_the_file_that_looks_like_it(
+    app: Flask, uploads: Page, tmp_path: Path
+) -> None:
+    with app.app_context():
+        file_types.save("Mast", Given.from_json({"columns": [{"name": "Speed", "role": "value"}], "delimiter": ";"}))
+    other = b"time,temp\n2026-01-13,1.5\n2026-01-14,2.5\n"
+    choose(uploads, tmp_path, ("mast.csv", MAST), ("shed.csv", other))
+    expect(uploads.locator("#file_type")).to_have_value("Mast")
+    announced(uploads)
+    expect(uploads.locator("[data-status=done]")).to_have_count(2)
+    with app.app_context():
+        chosen = {upload.filename: upload.options["file_type"] for upload in db.session.scalars(sa.select(Upload))}
+    assert chosen == {"mast.csv": "Mast", "shed.csv": ""}
+
+
 def test_typing_looks_again_and_leaves_focus_and_text_alone(uploads: Page, tmp_path: Path) -> None:
     choose(uploads, tmp_path, ("mast.csv", MAST))
     uploads.click("#settings-details summary")
@@ -523,7 +682,41 @@ def test_of_several_files_each_can_be_looked_at(uploads: Page, tmp_path: Path) -
     expect(uploads.locator("#preview-files-note")).to_contain_text("for all 2 files")
     uploads.select_option("#preview-file", "1")
     expect(uploads.locator("#preview-title")).to_have_text("What Daybook reads in shed.csv")
+    expect(uploads.locator("#preview-file option").nth(0)).to_have_text("mast.csv")
+    expect(uploads.locator("#preview-file option").nth(1)).to_have_text("shed.csv – needs a look")
     check_page(uploads)
+    uploads.get_by_label("1 February 2026").check()
+    expect(uploads.locator("#preview-file option").nth(1)).to_have_text("shed.csv")
+
+
+def test_each_of_several_files_is_read_by_the_type_that_it_looks_like(uploads: Page, tmp_path: Path) -> None:
+    said: dict[str, str] = {}
+
+    def note(request: Any) -> None:
+        if request.url.endswith("/announce"):
+            fields = {name: values[0] for name, values in parse_qs(request.post_data or "").items()}
+            said[fields["filename"]] = fields.get("file_type", "")
+
+    uploads.on("request", note)
+    choose(uploads, tmp_path, ("one.txt", STATION), ("two.txt", STATION), ("mast.csv", MAST))
+    expect(uploads.locator("#file_type")).to_have_value("DWD CDC")
+    uploads.click("#upload-button")
+    expect(uploads.locator("[data-status=done]")).to_have_count(3)
+    assert said == {"one.txt": "DWD CDC", "two.txt": "DWD CDC", "mast.csv": ""}
+
+
+def test_on_a_phone_the_question_comes_into_view(
+    new_page: Callable[..., Page], make_account: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = new_page(width=375)
+    sign_in(page, make_account("edda", "editor"))
+    page.goto("/uploads")
+    choose(page, tmp_path, ("shed.csv", DOUBTFUL))
+    expect(page.locator(".preview-question")).to_be_in_viewport()
+    reason = page.locator("#upload-reason")
+    expect(reason).to_contain_text("without an answer the import would be refused")
+    height, line = reason.evaluate("one => [one.clientHeight, parseFloat(getComputedStyle(one).lineHeight)]")
+    assert height < 1.5 * line
 
 
 def test_a_workbook_too_large_for_a_preview_can_be_uploaded(uploads: Page, tmp_path: Path) -> None:

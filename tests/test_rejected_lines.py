@@ -116,9 +116,18 @@ def test_without_the_kept_file_there_are_none(client: FlaskClient, headers: dict
 
 @pytest.mark.parametrize("kind", ["json", "zip"])
 def test_of_a_file_that_is_no_text_there_are_none(
-    client: FlaskClient, headers: dict[str, str], engine: Engine, settings: Any, kind: str
+    client: FlaskClient,
+    headers: dict[str, str],
+    make_account: Callable[..., Any],
+    login: Callable[..., Any],
+    engine: Engine,
+    settings: Any,
+    kind: str,
 ) -> None:
     found = upload(client, headers, FILE)
+    login(client, make_account("vera", "viewer"))
+    page = f"/uploads/{found['id']}"
+    assert f'href="{page}/rejected"' in client.get(page).text
     if kind == "json":
         with engine.begin() as connection:
             layout = found["layout"] | {"file": "json"}
@@ -133,6 +142,21 @@ def test_of_a_file_that_is_no_text_there_are_none(
     answer = rejected(client, headers, found["id"])
     assert answer.status_code == 404
     assert "is not plain text" in answer.get_json()["error"]["message"]
+    assert f'href="{page}/rejected"' not in client.get(page).text
+
+
+def test_the_page_says_which_files_of_an_archive_were_left_out(
+    client: FlaskClient, headers: dict[str, str], make_account: Callable[..., Any], login: Callable[..., Any]
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("mast.csv", b"time,a\n" + b"".join(b"2026-01-%02d,%d\n" % (d, d) for d in range(1, 9)))
+        archive.writestr("readme.txt", b"hello\n")
+    found = upload(client, headers, packed.getvalue())
+    login(client, make_account("vera", "viewer"))
+    page = client.get(f"/uploads/{found['id']}").text
+    assert "<summary>1 file could not be read</summary>" in page
+    assert 'data-label="Line">all</td><td class="break" data-label="Column">readme.txt</td>' in page
 
 
 def test_more_rejected_lines_than_are_listed_are_told(

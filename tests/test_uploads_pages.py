@@ -9,8 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from daybook import imports
+from daybook import file_types, imports
 from daybook.extensions import db
+from daybook.formats.given import Given
 from daybook.upload_options import Options, Sender
 from tests.browser import check_page
 from tests.conftest import csrf_token, sign_in
@@ -52,8 +53,40 @@ def test_a_form_without_javascript_imports_the_file_and_shows_its_account(editor
     assert "Cells 8 added 6 there already 0 missing 1 not a number 1" in text
     assert "8 Time never is not a time; expected day, month, year" in text
     assert "7 Speed (m/s) broken is not a number" in text
-    assert "Left out because they hold no number: Site" in text
+    assert "Not kept, because it names the device: Site." in text
     assert "because the file states no zone" in text
+
+
+def account_of(client: FlaskClient, data: bytes, name: str, **fields: str) -> str:
+    """The words of the page of that upload."""
+    answer = form(client, csrf_token(client), (data, name), **fields)
+    page = client.get(answer.location).get_data(as_text=True)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_each_column_left_out_has_its_reason(editor: FlaskClient) -> None:
+    data = b"time;note;temp;rain;\n2026-01-01 00:00;dry;1,5;0,5;\n2026-01-01 00:10;wet;2,5;1,5;\n"
+    text = account_of(editor, data, "mast.csv", layout='{"columns": [{"name": "rain", "role": "text"}]}')
+    assert "Left out because they hold no number: note." in text
+    assert "Not kept, as was chosen: rain." in text
+    assert "column 5" not in text
+
+
+def test_a_zone_is_said_to_be_of_who_chose_it(app: Flask, editor: FlaskClient) -> None:
+    with app.app_context():
+        file_types.save("Dublin", Given(timezone="Europe/Dublin"))
+    by_type = account_of(editor, WIND, "a.txt", file_type="Dublin")
+    assert "Times were read as Europe/Dublin, as the file type says." in by_type
+    assert "to mend and upload again, into the same source and with the same file type" in by_type
+    assert "as you chose" in account_of(editor, WIND, "b.txt", file_type="Dublin", timezone="Europe/Paris")
+
+
+def test_of_dates_with_names_of_months_no_order_is_told(editor: FlaskClient) -> None:
+    data = b"time,temp\n13-Jan-2016 15:30,1.5\n14-Jan-2016 15:30,2.5\n"
+    text = account_of(editor, data, "mast.csv")
+    assert "Times such as 13-Jan-2016 15:30" in text
+    assert "first." not in text
+    assert "Times day, month, year, such as 13/01/2016 15:30" in account_of(editor, WIND, "wind.txt")
 
 
 def test_several_files_in_one_form_become_several_uploads(editor: FlaskClient) -> None:

@@ -129,10 +129,10 @@ def import_again(upload_id: int) -> ResponseReturnValue:
         raise ApiError(404, "no_raw_copy", f"No copy of the file of upload {upload_id} is kept.")
     name = request.args.get("filename", "").strip() or report.upload.filename
     options = replace(options, source=options.source or report.source)
-    if request.args.get("dry_run", "0") not in ("", "0"):
-        answer = dry_runs.dry_run(current_app.config["DAYBOOK"], raw_copies.read(path), name, options)
-        return jsonify(answer), 422 if "error" in answer else 200
     with upload_slot():
+        if request.args.get("dry_run", "0") not in ("", "0"):
+            answer = dry_runs.dry_run(current_app.config["DAYBOOK"], raw_copies.read(path), name, options)
+            return jsonify(answer), 422 if "error" in answer else 200
         replaces = upload_id if report.upload.status == "done" else None
         return import_and_answer(name, options, raw_copies.read(path), report.upload.bytes_total, replaces)
 
@@ -172,7 +172,7 @@ def read_options() -> Options:
     given: dict[str, Any] = {name: request.args.get(name, "").strip() for name in ("source", "timezone", "date_order")}
     given |= {name: request.args.get(name, "skip") for name in ("on_bad_row", "on_duplicate")}
     try:
-        options = with_layout(db.engine, Options(**given), request.args.get("file_type", "").strip())
+        options = with_layout(Options(**given), request.args.get("file_type", "").strip())
         options.check()
     except (FormatError, ImportRefused) as error:
         status = 404 if error.code == "unknown_file_type" else 400
