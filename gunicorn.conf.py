@@ -7,7 +7,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daybook import removal
+from daybook import chat_files, outbox, removal
 from daybook.extensions import db
 
 bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
@@ -47,3 +47,5 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
     threading.Thread(
         target=removal.keep_recovering, args=(engine, settings, stop.wait), name="recovery", daemon=True
     ).start()
+    chat_files.resume(engine, settings)
+    outbox.wake(engine, settings)  # answers that a stopped process has left

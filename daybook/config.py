@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,13 +18,14 @@ class ConfigError(ValueError):
 class Settings:
     """What the environment says, checked and with defaults filled in (sizes in bytes, durations in seconds)."""
 
-    database_url: str
-    secret_key: str
+    # What is secret is not shown where settings are, such as in an error.
+    database_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
     instance_path: Path
     port: int = 8000
     public_url: str = ""
-    telegram_bot_token: str = ""
-    telegram_webhook_secret: str = ""
+    telegram_bot_token: str = field(default="", repr=False)
+    telegram_webhook_secret: str = field(default="", repr=False)
     telegram_api_url: str = "https://api.telegram.org"
     upload_max_bytes: int = 10 * 1024**3
     unpacked_max_bytes: int = 20 * 1024**3
@@ -51,9 +52,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         instance_path=instance_path,
         port=_whole_number(environ, "PORT", 8000),
         public_url=environ.get("PUBLIC_URL", "").rstrip("/"),
-        telegram_bot_token=environ.get("TELEGRAM_BOT_TOKEN", ""),
-        telegram_webhook_secret=environ.get("TELEGRAM_WEBHOOK_SECRET", ""),
-        telegram_api_url=environ.get("TELEGRAM_API_URL", "https://api.telegram.org").rstrip("/"),
+        telegram_bot_token=environ.get("TELEGRAM_BOT_TOKEN", "").strip(),
+        telegram_webhook_secret=_webhook_secret(environ.get("TELEGRAM_WEBHOOK_SECRET", "").strip()),
+        telegram_api_url=_address(environ, "TELEGRAM_API_URL", "https://api.telegram.org"),
         upload_max_bytes=_whole_number(environ, "UPLOAD_MAX_BYTES", 10 * 1024**3),
         unpacked_max_bytes=_whole_number(environ, "UNPACKED_MAX_BYTES", 20 * 1024**3),
         keep_uploads=_yes_or_no(environ, "KEEP_UPLOADS", True),
@@ -77,6 +78,22 @@ def _yes_or_no(environ: Mapping[str, str], name: str, default: bool) -> bool:
     if text in ("0", "no", "false", "off"):
         return False
     raise ConfigError(f'{name} is "{text}"; write yes or no')
+
+
+def _address(environ: Mapping[str, str], name: str, default: str) -> str:
+    text = (environ.get(name) or default).strip().rstrip("/")
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", text):
+        raise ConfigError(f'{name} is "{text}"; it must be an address such as {default}')
+    return text
+
+
+def _webhook_secret(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", text):
+        raise ConfigError(
+            "TELEGRAM_WEBHOOK_SECRET holds something else than letters, digits, _ and -, or more than 256 of them; "
+            "Telegram takes no other"
+        )
+    return text
 
 
 def _interval(text: str) -> str:

@@ -63,6 +63,8 @@ class TelegramUser(Base):
     status: Mapped[str] = mapped_column(String(16), default="pending", index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     approved_by: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TelegramUpdate(Base):
@@ -182,11 +184,46 @@ class UploadIssue(Base):
     rejected: Mapped[bool] = mapped_column(default=True)
 
 
+class Chat(Base):
+    """A conversation that the bot is part of; the id is Telegram's own.
+
+    next_send_at: when the sender next looks at this chat; null while nothing waits to be sent to it. paced_until: see
+    daybook/outbox.py. migrated_to: the supergroup that this group has become.
+    """
+
+    __tablename__ = "chat"
+    __table_args__ = (Index("ix_chat_next_send_at", "next_send_at"),)
+    chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16), default="private")
+    title: Mapped[str] = mapped_column(String(255), default="")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id", ondelete="SET NULL"))
+    migrated_to: Mapped[int | None] = mapped_column(BigInteger)
+    next_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paced_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+    source: Mapped[Source | None] = relationship()
+
+
+# What the sender looks for. Written out, because SQLite uses the index only for the same words.
+WAITING = sa.text("direction = 'out' AND status IN ('queued', 'sending')")
+
+
 class Message(Base):
-    """One chat message, in or out."""
+    """One chat message.
+
+    direction in: received, handled, ignored or failed. direction out: queued, sending, sent, failed, or gone (the
+    person has blocked the bot, or the chat is no more). method and payload: the Bot API's method, and its parameters
+    beside chat_id and text.
+    """
 
     __tablename__ = "message"
-    __table_args__ = (Index("ix_message_chat_id_sent_at", "chat_id", "sent_at"),)
+    __table_args__ = (
+        Index("ix_message_chat_id_sent_at", "chat_id", "sent_at"),
+        Index("ix_message_waiting", "chat_id", "id", postgresql_where=WAITING, sqlite_where=WAITING),
+        Index("ux_message_telegram_message_id", "chat_id", "telegram_message_id", "direction", unique=True),
+    )
     id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
     chat_id: Mapped[int] = mapped_column(BigInteger)
     telegram_message_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -199,6 +236,26 @@ class Message(Base):
     status: Mapped[str] = mapped_column(String(16), default="received")
     sensor_id: Mapped[int | None] = mapped_column(ForeignKey("sensor.id", ondelete="SET NULL"))
     reading_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    method: Mapped[str] = mapped_column(String(32), default="sendMessage")
+    payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    reply_to_id: Mapped[int | None] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class MessageReading(Base):
+    """A reading that a message made: which line of it, and whether it has been taken back since."""
+
+    __tablename__ = "message_reading"
+    __table_args__ = (Index("ix_message_reading_sensor_id_time", "sensor_id", "time"),)
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("message.id", ondelete="CASCADE"), index=True)
+    line: Mapped[int]
+    sensor_id: Mapped[int] = mapped_column(ForeignKey("sensor.id", ondelete="CASCADE"))
+    time: Mapped[datetime] = mapped_column(ReadingTime)
+    value: Mapped[float] = mapped_column(sa.Double)
+    taken_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Reading(Base):

@@ -7,6 +7,7 @@ and the browser where there is none, out. Which tests those are, and how to run 
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
 from typing import Any
@@ -29,8 +30,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
 from app import create_app
+from daybook import outbox
 from daybook.config import ROOT, Settings, database_url
 from daybook.extensions import db
+from tests.telegram_standin import TelegramStandin
 
 DATABASES = ("sqlite", "timescaledb")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -193,8 +196,36 @@ def make_app() -> Iterator[Callable[[Settings], Flask]]:
     yield make
     for app in apps:
         with app.app_context():
+            outbox.stop(db.engine)
             db.session.remove()
             db.engine.dispose()
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """For tests of commands that run until they are told to stop: signals mean what they meant before, afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def telegram() -> Iterator[TelegramStandin]:
+    """A server that plays Telegram's Bot API and records every call."""
+    with TelegramStandin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def bot_settings(settings: Settings, telegram: TelegramStandin) -> Settings:
+    """Settings with a bot whose Telegram is `telegram`: make_app(bot_settings) is the app that talks to it."""
+    return replace(
+        settings,
+        telegram_bot_token=telegram.token,
+        telegram_webhook_secret="Only-for_tests-0123456789",
+        telegram_api_url=telegram.url,
+    )
 
 
 @pytest.fixture

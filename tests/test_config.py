@@ -34,6 +34,8 @@ def test_every_way_to_write_postgresql_means_psycopg2(scheme: str) -> None:
         ("UPLOAD_MAX_BYTES", "10 GB", "whole number"),
         ("KEEP_UPLOADS", "maybe", "yes or no"),
         ("CHUNK_INTERVAL", "3 months", "hours, days or weeks"),
+        ("TELEGRAM_API_URL", "api.telegram.org", "https://api.telegram.org"),
+        ("TELEGRAM_API_URL", "https://api.telegram.org?a=b", "an address"),
         ("DATABASE_URL", "mysql://host/book", "postgresql://"),
     ],
 )
@@ -78,3 +80,20 @@ def test_a_secret_key_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret_key").write_text("short\n")
     with pytest.raises(ConfigError, match="delete it"):
         read(tmp_path)
+
+
+def test_a_secret_that_telegram_would_refuse_is_refused_at_once_and_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="TELEGRAM_WEBHOOK_SECRET") as caught:
+        read(tmp_path, TELEGRAM_WEBHOOK_SECRET="hush hush")
+    assert "hush" not in str(caught.value)
+
+
+def test_what_is_secret_is_not_shown_where_settings_are(tmp_path: Path) -> None:
+    secrets = {
+        "SECRET_KEY": "k" * 40,
+        "DATABASE_URL": "postgresql://me:hidden-password@host/book",
+        "TELEGRAM_BOT_TOKEN": "123456:hidden-token",
+        "TELEGRAM_WEBHOOK_SECRET": "hidden-secret",
+    }
+    shown = repr(read(tmp_path, **secrets))
+    assert not [text for text in ("k" * 40, "hidden-password", "hidden-token", "hidden-secret") if text in shown]

@@ -12,6 +12,7 @@ from flask_migrate import check, downgrade, upgrade
 
 from daybook.config import Settings
 from daybook.extensions import db
+from daybook.models import Message
 
 MakeApp = Callable[[Settings], Flask]
 
@@ -89,3 +90,31 @@ def test_sqlite_keeps_readings_in_key_order(make_app: MakeApp, blank_settings: S
         with db.engine.connect() as connection:
             made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'reading'").scalar_one()
     assert "WITHOUT ROWID" in made
+
+
+def test_chats_come_and_go_with_messages_and_people_in_the_book(make_app: MakeApp, blank_settings: Settings) -> None:
+    with make_app(blank_settings).app_context():
+        upgrade(revision="0002")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO telegram_user (user_id, first_name, last_name, status, created_at) "
+                "VALUES (5000000001, 'Ada', '', 'allowed', '2026-11-01 10:00:00')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO message (chat_id, sender_id, direction, text, sent_at, status) "
+                "VALUES (5000000001, 5000000001, 'in', '12.50 groceries', '2026-11-01 10:00:00', 'received')"
+            )
+        upgrade()
+        with db.engine.connect() as connection:
+            [message] = connection.execute(sa.select(Message))
+        assert (message.text, message.method, message.payload, message.attempts) == (
+            "12.50 groceries",
+            "sendMessage",
+            {},
+            0,
+        )
+        downgrade(revision="0002")
+        upgrade()
+        check()
+        with db.engine.connect() as connection:
+            assert connection.scalar(sa.select(Message.text)) == "12.50 groceries"
