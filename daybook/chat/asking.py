@@ -1,0 +1,269 @@
+"""Commands that ask: which sensors, latest values, sums of a month, pictures and files."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from daybook.chat import months, names, words
+from daybook.chat.moments import zone_of
+from daybook.chat.recording import sum_of
+from daybook.chat.values import (
+    AMOUNT,
+    MOST_CAPTION,
+    Button,
+    ChartWanted,
+    Command,
+    ExportWanted,
+    Known,
+    Reply,
+    SensorKnown,
+)
+
+RANGES = {"7d": ("7 days", 7), "30d": ("30 days", 30), "1y": ("1 year", 365)}
+DEFAULT_RANGE = "30d"
+ALL = -1  # the sensor id of a button that asks for all of them
+MOST_BUTTONS = 24
+_LOOKS_LIKE_A_RANGE = re.compile(r"\d+\s*(d|w|m|y|h|days?|weeks?|months?|years?)", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command asks about: the sensors that its name can mean (None: no name was given), and a month."""
+
+    name: str
+    sensors: tuple[SensorKnown, ...] | None
+    month: date
+    range: str = DEFAULT_RANGE
+    bad_range: str = ""
+
+
+def asked(command: Command, now: datetime, zone: tzinfo, sensors: Sequence[SensorKnown]) -> Asked:
+    """The name and the month or range among the words of a command; a sensor of just that name comes first."""
+    this, args = months.month_of(now, zone), command.args
+    month, span, bad = None, DEFAULT_RANGE, ""
+    if command.sensor_id is not None or not names.same_name(" ".join(args), sensors):
+        if command.name == "chart":
+            args, span, bad = _without_range(args)
+        else:
+            args, month = _without_month(args, now, zone)
+    if command.sensor_id is not None:
+        by_id = tuple(sensor for sensor in sensors if sensor.id == command.sensor_id)
+        return Asked("", None if command.sensor_id == ALL else by_id, month or this, span, bad)
+    name = " ".join(args)
+    return Asked(name, names.meant(name, sensors) if name else None, month or this, span, bad)
+
+
+def _without_month(args: tuple[str, ...], now: datetime, zone: tzinfo) -> tuple[tuple[str, ...], date | None]:
+    for count in (2, 1):
+        if len(args) >= count:
+            if month := months.read(args[-count:], now, zone):
+                return args[:-count], month
+            if month := months.read(args[:count], now, zone):
+                return args[count:], month
+    return args, None
+
+
+def _without_range(args: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]:
+    """The other words, the range, and what looks like a range and is none."""
+    if not args:
+        return args, DEFAULT_RANGE, ""
+    last = args[-1].casefold()
+    if last in RANGES:
+        return args[:-1], last, ""
+    return (args[:-1], DEFAULT_RANGE, args[-1]) if _LOOKS_LIKE_A_RANGE.fullmatch(last) else (args, DEFAULT_RANGE, "")
+
+
+# --- the answers
+
+
+def sensors(command: Command, known: Known) -> Reply:
+    """/sensors"""
+    if not known.sensors:
+        return Reply(words.NOTHING_YET)
+    lines = [f"{_described(sensor)}" for sensor in names.in_order(known.sensors)]
+    return Reply(words.fitted([f"{words.counted(len(lines), 'sensor', 'sensors')} in this chat:", *lines]))
+
+
+def latest(command: Command, known: Known) -> Reply:
+    """/latest [name]"""
+    zone = zone_of(known.timezone)
+    question = asked(command, known.now, zone, known.sensors)
+    if not known.sensors:
+        return Reply(words.NOTHING_YET)
+    if question.sensors is None:
+        return Reply(words.fitted(_last(sensor, known.now, zone) for sensor in names.in_order(known.sensors)))
+    if len(question.sensors) != 1:
+        return _which(question, known, "latest", "")
+    return Reply(_last(question.sensors[0], known.now, zone))
+
+
+def sums(command: Command, known: Known) -> Reply:
+    """/sum [name] [month]"""
+    zone = zone_of(known.timezone)
+    question = asked(command, known.now, zone, known.sensors)
+    month = question.month
+    amounts = [sensor for sensor in names.in_order(known.sensors) if sensor.kind == AMOUNT]
+    if not amounts:
+        return Reply("There are no amounts here yet. Write the number first to make one, such as “12.50 groceries”.")
+    chosen = None
+    if question.sensors is not None:
+        # Among several only amounts have sums; a gauge is answered where nothing else is meant.
+        fitting = tuple(sensor for sensor in question.sensors if sensor.kind == AMOUNT) or question.sensors
+        if len(fitting) != 1:
+            return _which(Asked(question.name, fitting, month), known, "sum", f":{month:%Y-%m}")
+        chosen = fitting[0]
+        if chosen.kind != AMOUNT:
+            return Reply(
+                words.cut(
+                    f"{chosen.title} is a gauge, whose values are not summed. An editor can make it an amount on its "
+                    "page. Its last value is what /latest shows, and /chart draws it.",
+                    MOST_CAPTION,
+                )
+            )
+    written = months.written(month, known.now, zone)
+    if month == months.month_of(known.now, zone):
+        written += " so far"
+    before = months.next_month(month, -1)
+    target = chosen.id if chosen else ALL
+    back = ((Button(months.written(before, known.now, zone), f"sum:{target}:{before:%Y-%m}"),),)
+    if chosen:
+        return Reply(words.cut(f"{chosen.title}, {written}: {_sum(chosen, month, known)}", MOST_CAPTION), back)
+    lines = [
+        f"{sensor.title}: {_sum(sensor, month, known)}"
+        for sensor in amounts
+        if sum_of(known.sums, sensor.name, month).count
+    ]
+    return Reply(words.fitted([f"{written}:", *lines]) if lines else f"{written}: no entries.", back)
+
+
+def chart(command: Command, known: Known) -> Reply:
+    """/chart name [7d|30d|1y]"""
+    zone = zone_of(known.timezone)
+    question = asked(command, known.now, zone, known.sensors)
+    if not known.sensors:
+        return Reply(words.NOTHING_YET)
+    if question.bad_range:
+        return Reply(
+            words.cut(
+                f"A picture shows 7d, 30d or 1y, not {question.bad_range}: /chart {question.name} 30d", MOST_CAPTION
+            )
+        )
+    chosen = question.sensors
+    if chosen is None and len(known.sensors) == 1:
+        chosen = known.sensors
+    if chosen is None or len(chosen) != 1:
+        return _which(question, known, "chart", f":{question.range}")
+    sensor = chosen[0]
+    if sensor.last_time is None:
+        return Reply(f"{sensor.title} has no readings to draw yet.")
+    wanted = _chart_of(sensor, question.range, known.now, sensor.last_time, known.timezone)
+    others = [
+        Button(label, f"chart:{sensor.id}:{name}") for name, (label, _) in RANGES.items() if name != question.range
+    ]
+    return Reply(_caption(wanted, known.now, zone), (tuple(others),), chart=wanted)
+
+
+def export(command: Command, known: Known) -> Reply:
+    """/export [month]"""
+    zone = zone_of(known.timezone)
+    if not known.sensors:
+        return Reply(words.NOTHING_YET)
+    rest, month = _without_month(command.args, known.now, zone)
+    if rest:
+        return Reply(
+            words.cut(
+                f"“{' '.join(rest)}” is not a month. Write /export november, /export 2026-10 or /export alone "
+                "for this month.",
+                MOST_CAPTION,
+            )
+        )
+    month = month or months.month_of(known.now, zone)
+    start, end = months.bounds(month, zone)
+    wanted = ExportWanted(month, start, end, known.timezone, f"daybook-{month:%Y-%m}.csv")
+    return Reply(f"Every reading of {months.written(month, known.now, zone)} in this chat.", export=wanted)
+
+
+ANSWERS: dict[str, Callable[[Command, Known], Reply]] = {
+    "sensors": sensors,
+    "latest": latest,
+    "sum": sums,
+    "chart": chart,
+    "export": export,
+}
+
+
+# --- parts
+
+
+def _which(question: Asked, known: Known, command: str, tail: str) -> Reply:
+    """Buttons for what a name can mean; for all there is when it means nothing, or when there was none."""
+    found = names.in_order(question.sensors or known.sensors)
+    shown = found[:MOST_BUTTONS]
+    buttons = [Button(words.cut(sensor.title, 40), f"{command}:{sensor.id}{tail}") for sensor in shown]
+    rows = tuple(tuple(buttons[at : at + 2]) for at in range(0, len(buttons), 2))
+    if question.sensors:
+        text = f"“{question.name}” can be {len(found)} sensors. Which one?"
+    elif question.sensors is None:
+        text = "Which one?"
+    elif question.name:
+        text = f"There is no “{question.name}” here. Which one?"
+    else:
+        text = "That sensor is not here any more. Which one?"
+    more = (
+        f" These are the first {len(shown)} of {len(found)}; write more of the name." if len(found) > len(shown) else ""
+    )
+    return Reply(words.cut(text, MOST_CAPTION) + more, rows)
+
+
+def _described(sensor: SensorKnown) -> str:
+    about = ", ".join(part for part in (sensor.kind, sensor.unit) if part)
+    name = f"{sensor.label} ({sensor.name})" if sensor.label and sensor.label != sensor.name else sensor.name
+    return f"{name}: {about}"
+
+
+def _last(sensor: SensorKnown, now: datetime, zone: tzinfo) -> str:
+    if sensor.last_time is None or sensor.last_value is None:
+        return f"{sensor.title}: no readings"
+    value = words.number(sensor.last_value, sensor.unit, sensor.kind)
+    return f"{sensor.title}: {value}{_unit(sensor.unit)}, {words.moment(sensor.last_time, now, zone)}"
+
+
+def _sum(sensor: SensorKnown, month: date, known: Known) -> str:
+    found = sum_of(known.sums, sensor.name, month)
+    if not found.count:
+        return "no entries"
+    return f"{words.total(found.total, sensor.unit)}{_unit(sensor.unit)} in {words.entries(found.count)}"
+
+
+def _unit(unit: str) -> str:
+    return f" {unit}" if unit else ""
+
+
+def _chart_of(sensor: SensorKnown, span: str, now: datetime, last: datetime, timezone: str) -> ChartWanted:
+    """Up to now; up to the last reading where that lies outside: files from the field are old when they arrive."""
+    zone = zone_of(timezone)
+    days = RANGES[span][1]
+    end = now if now - timedelta(days=days) <= last <= now + timedelta(minutes=5) else last
+    if sensor.kind != AMOUNT:
+        after = end + timedelta(seconds=1)
+        start = end - timedelta(days=days)
+        return ChartWanted(sensor.id, sensor.title, sensor.unit, sensor.kind, span, start, after, timezone)
+    today = end.astimezone(zone).date()
+    if span == "1y":
+        bar, first = "month", today.replace(day=1)
+        starts = [months.next_month(first, count) for count in range(-11, 2)]
+    else:
+        bar = "day"
+        starts = [today + timedelta(days=count) for count in range(1 - days, 2)]
+    *edges, after = [months.midnight(start, zone) for start in starts]
+    return ChartWanted(
+        sensor.id, sensor.title, sensor.unit, sensor.kind, span, edges[0], after, timezone, tuple(edges), bar
+    )
+
+
+def _caption(wanted: ChartWanted, now: datetime, zone: tzinfo) -> str:
+    text = f"{wanted.title}, {RANGES[wanted.range][0]}"
+    if wanted.end < now:
+        text += f" up to its last reading {words.day(wanted.end.astimezone(zone).date(), now, zone)}"
+    return text + "."

@@ -1,0 +1,55 @@
+"""What a text means, without knowing anything: entries to keep, a command, a pressed button, or nothing.
+
+Nothing in here raises, whatever is typed.
+"""
+
+import re
+
+from daybook.chat.characters import lines_of
+from daybook.chat.entries import read_line
+from daybook.chat.values import Command, Entry, NotForUs, Nothing, Record, Said, Undo, UndoFile, Unread
+
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?", re.DOTALL)
+# Names of bots end in "bot".
+_MENTION_FIRST = re.compile(r"\s*@(\w{1,61}bot)(?:[,:]?\s+)", re.ASCII | re.IGNORECASE)
+_MENTION_LAST = re.compile(r"\s@(\w{1,61}bot)\s*$", re.ASCII | re.IGNORECASE)
+_ID = re.compile(r"-?\d{1,19}", re.ASCII)
+_BUTTONS = {"sum": 2, "latest": 1, "chart": 2}  # and how many words follow
+
+
+def parse(text: str, bot_username: str = "") -> Said:
+    """What somebody wrote. `bot_username`: ours, without the @; a command for another bot is not for us."""
+    text = _without_mention(text, bot_username)
+    match = _COMMAND.fullmatch(text.strip())
+    if match is not None:
+        if match[2] and bot_username and match[2].casefold() != bot_username.casefold():
+            return NotForUs()
+        words = "".join(character for character in match[3] or "" if character.isprintable() or character.isspace())
+        return Command(match[1].lower(), tuple(words.split()))
+    read = [read_line(number, line) for number, line in lines_of(text)]
+    entries = tuple(line for line in read if isinstance(line, Entry))
+    unread = tuple(line for line in read if isinstance(line, Unread))
+    if not entries and not any(line.has_number for line in unread):
+        return Nothing()
+    return Record(entries, unread)
+
+
+def _without_mention(text: str, bot_username: str) -> str:
+    """Without the "@daybook_bot" in front or behind, without which a bot does not see what is said in some groups."""
+    for mention in (_MENTION_FIRST.match(text), _MENTION_LAST.search(text)):
+        if mention and (not bot_username or mention[1].casefold() == bot_username.casefold()):
+            # As many line breaks stay, so that lines keep their numbers.
+            return text[: mention.start()] + "\n" * mention[0].count("\n") + text[mention.end() :]
+    return text
+
+
+def pressed(data: str) -> Said:
+    """What a pressed button says; Nothing for one that Daybook never made."""
+    name, *words = data.split(":")
+    if not words or not _ID.fullmatch(words[0]):
+        return Nothing()
+    if name in ("undo", "undo-file") and len(words) == 1:
+        return Undo(int(words[0])) if name == "undo" else UndoFile(int(words[0]))
+    if _BUTTONS.get(name) == len(words):
+        return Command(name, tuple(word for word in words[1:] if word), int(words[0]))
+    return Nothing()

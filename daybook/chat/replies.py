@@ -1,0 +1,133 @@
+"""What the bot says that is no answer to an entry or a question: help, strangers, what it cannot take, undone."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from daybook.chat import months, words
+from daybook.chat.moments import zone_of
+from daybook.chat.recording import sum_of
+from daybook.chat.values import AMOUNT, Known, Made, Reply
+
+# For setMyCommands, and in /help.
+COMMANDS = (
+    ("help", "what to write, and every command"),
+    ("sum", "sums of a month: /sum groceries november"),
+    ("latest", "the last values: /latest temperature"),
+    ("chart", "a picture: /chart temperature 30d"),
+    ("sensors", "what is kept in this chat"),
+    ("export", "a month as a CSV file: /export 2026-10"),
+    ("undo", "take back your last entry"),
+    ("timezone", "the time zone of this chat: /timezone Europe/Dublin"),
+)
+EXAMPLES = (
+    "12.50 groceries",
+    "temperature 21.4 °C",
+    "yesterday 12,50 groceries",
+    "power meter 12345.6 kWh at 18:20",
+)
+
+
+def start(known: Known) -> Reply:
+    """/start"""
+    text = "This chat keeps your book. Write a number and its name, one entry per line, and it is kept with its time."
+    return Reply("\n".join([text, "", *_how(), "", "/help shows every command."]))
+
+
+def help_text(known: Known) -> Reply:
+    """/help"""
+    lines = ["Write a number and its name, one entry per line:", "", *_how(), ""]
+    lines += [
+        "A day or a time may stand in front or behind: yesterday, 18 Nov, 2026-11-18, 18:20. "
+        "Edit a message to correct it.",
+        "",
+        *(f"/{name}: {about}" for name, about in COMMANDS if name != "help"),
+        "",
+        f"Times and months here are those of {known.timezone}.",
+    ]
+    page = f" Larger ones: {known.can_upload_page}" if known.can_upload_page else ""
+    return Reply("\n".join([*lines, f"A file of readings up to 20 MB can be sent here too.{page}"]))
+
+
+def no_number(known: Known) -> Reply:
+    """To a text without a number."""
+    return Reply("\n".join(["I found no number to keep in that. Write for example:", "", *_how(), "", "More: /help"]))
+
+
+def unknown_command(name: str, known: Known) -> Reply:
+    return Reply(words.cut(f"I do not know /{name}.", 80) + "\n\n" + help_text(known).text)
+
+
+def button_gone() -> Reply:
+    """To a button that means nothing any more."""
+    return Reply("That button does not work any more. /help shows what does.")
+
+
+def not_text() -> Reply:
+    """To pictures, voices, stickers, places and whatever else is neither text nor a file."""
+    return Reply(
+        "I can take text, such as “12.50 groceries”, and files of readings sent as a document. "
+        "Nothing of this was kept."
+    )
+
+
+def pending(user_id: int) -> Reply:
+    """Once, to somebody who is not known yet."""
+    return Reply(
+        f"Nothing was kept: this Daybook does not know you yet. An admin has to let you in; your id is {user_id}. "
+        "You will hear from me here."
+    )
+
+
+def allowed(known: Known) -> Reply:
+    """To somebody whom an admin has let in."""
+    return Reply(
+        "You have been let in. What you wrote before was not kept; please write it again.\n\n" + start(known).text
+    )
+
+
+def blocked() -> Reply:
+    """Once, to somebody whom an admin has shut out."""
+    return Reply("An admin has ended your access. What you write here from now on is neither kept nor answered.")
+
+
+def taken_back(made: Sequence[Made], known: Known, by_button: bool = False) -> Reply:
+    """After TakeBack: which readings are out again, with the months' sums without them where `known` has them."""
+    if not made:
+        return Reply(
+            "That was taken back already."
+            if by_button
+            else "There is no entry of yours left to take back in this chat."
+        )
+    zone = zone_of(known.timezone)
+    lines = [
+        f"{words.entry(one.name, one.value, one.unit, one.kind)} ({words.moment(one.at, known.now, zone)})"
+        for one in made
+    ]
+    pairs = dict.fromkeys((one.name, one.unit, months.month_of(one.at, zone)) for one in made if one.kind == AMOUNT)
+    sums = [
+        f"{name}, {months.written(first, known.now, zone)}: {words.total(found.total, unit)}"
+        f"{' ' + unit if unit else ''} in {words.entries(found.count)}."
+        for name, unit, first in pairs
+        if (found := sum_of(known.sums, name, first)) in known.sums
+    ]
+    head = [f"Taken back: {lines[0]}."] if len(lines) == 1 else [f"Taken back {words.entries(len(lines))}:", *lines]
+    return Reply(words.sections([head, sums]))
+
+
+def nothing_to_export(month: date, known: Known) -> Reply:
+    """Instead of an empty file."""
+    return Reply(f"There is no reading of {months.written(month, known.now, zone_of(known.timezone))} in this chat.")
+
+
+def nothing_to_draw(title: str) -> Reply:
+    """Instead of an empty picture."""
+    return Reply(words.cut(f"{title} has no readings in that time.", 400))
+
+
+def _how() -> list[str]:
+    return [
+        *EXAMPLES,
+        "",
+        "The number first makes an amount, whose entries are summed. The name first makes a gauge, whose last value "
+        "counts.",
+    ]
