@@ -14,6 +14,7 @@ from blueprints import (
     previews,
     sensors,
     static_versions,
+    telegram,
     template_filters,
     uploads,
 )
@@ -25,5 +26,5 @@ def register_blueprints(app: Flask) -> None:
     errors.register(app)
     template_filters.register(app)
     static_versions.register(app)
-    for module in (home, auth, account, health, uploads, previews, file_types, sensors, api):
+    for module in (home, auth, account, health, uploads, previews, file_types, sensors, api, telegram):
         app.register_blueprint(module.bp)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from daybook import ready_made_types, sql
@@ -95,9 +96,10 @@ def check_text(found: Any) -> None:
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
-def find_type(name: str) -> NamedType | None:
-    """The saved or ready-made type of that name, however its letters are written."""
-    with _reading() as session:
+def find_type(name: str, engine: Engine | None = None) -> NamedType | None:
+    """The saved or ready-made type of that name, however its letters are written. `engine`: of the book, for a thread
+    that works for no application."""
+    with _reading(engine) as session:
         row = _row(session, name)
         if row is not None:
             return NamedType(row.name, _given(row))
@@ -255,10 +257,10 @@ def _given(row: FileType) -> Given:
 
 
 @contextmanager
-def _reading() -> Iterator[Session]:
+def _reading(engine: Engine | None = None) -> Iterator[Session]:
     """A session of its own, given back at its end. In the request's own one SQLite's write lock would be taken, and
     kept, where the request may write."""
-    with sql.only_reading(), Session(db.engine) as session:
+    with sql.only_reading(), Session(engine or db.engine) as session:
         yield session
 
 

@@ -10,7 +10,7 @@ import click
 import sqlalchemy as sa
 from flask import Flask, current_app
 
-from daybook import file_types, imports, layout_words, removal, sql
+from daybook import chat_files, file_types, imports, layout_words, outbox, removal, sql
 from daybook.command_line import with_database
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
@@ -133,7 +133,10 @@ def worker() -> None:
     engine, settings = db.engine, current_app.config["DAYBOOK"]
     removal.recover(engine, settings, patience=3.0)
     click.echo("Working. Stop with Ctrl-C.")
+    chat_files.resume(engine, settings)
+    outbox.wake(engine, settings)
     removal.keep_recovering(engine, settings, stop.wait)
+    outbox.stop(engine)
 
 
 @click.command("check")

@@ -34,6 +34,8 @@ _FIGURES = (
     f"sum(CASE WHEN abs(value) > 1e-280 THEN value * {1 / _SCALE!r} ELSE 0 END), CAST(count(*) AS bigint)"
 )
 
+_UNFINISHED_UPLOADS = sa.select(Upload.id).where(Upload.status.in_(UNFINISHED))
+
 
 class NotFound(LookupError):
     """There is no such source or sensor; the message names it."""
@@ -108,7 +110,7 @@ class Reader:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        unfinished = connection.scalars(sa.select(Upload.id).where(Upload.status.in_(UNFINISHED))).all()
+        unfinished = connection.scalars(_UNFINISHED_UPLOADS).all()
         hidden = ", ".join(str(int(upload_id)) for upload_id in unfinished)
         self._finished = f" AND (upload_id IS NULL OR upload_id NOT IN ({hidden}))" if hidden else ""
 
@@ -117,6 +119,13 @@ class Reader:
     def sources(self) -> list[str]:
         """The names of all sources, in order."""
         return list(self.connection.scalars(sa.select(Source.name).order_by(self._sorted(Source.name))))
+
+    def source_named(self, source_id: int) -> str:
+        """The name of that source; raises NotFound."""
+        name = self.connection.scalar(sa.select(Source.name).where(Source.id == source_id))
+        if name is None:
+            raise NotFound(f"there is no source {source_id}")
+        return name
 
     def sensor(self, sensor_id: int) -> SensorRow:
         """That sensor; raises NotFound."""
@@ -224,6 +233,14 @@ class Reader:
             yield query(sensor_id, bucket, start, stop)
             # The next block begins with the next reading, so that a gap of years costs nothing.
             span = self.span(sensor_id, stop + 1, end) if stop < end else None
+
+    def total(self, sensor_id: int, first: int, last: int) -> tuple[float, int]:
+        """The sum of the sensor's readings in the range, and how many they are. A sum too large is infinite."""
+        scaled = f"sum(CASE WHEN abs(value) > 1e-280 THEN value * {1 / _SCALE!r} ELSE 0 END)"
+        query = f"SELECT coalesce({scaled}, 0.0), CAST(count(*) AS bigint) FROM {self._range()}"  # noqa: S608
+        sums, counts = sql.columns(self.connection, query, _range(sensor_id, first, last), "fi")
+        with np.errstate(over="ignore"):
+            return float(sums[0] * _SCALE), int(counts[0])
 
     def points(self, sensor: SensorRow, first: int, last: int, most: int) -> Points:
         """What a chart of the range draws: the readings themselves where there are at most `most`, else buckets.

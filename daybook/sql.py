@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -247,7 +248,7 @@ def columns(connection: Connection, statement: str, values: dict[str, Any], kind
         return [np.array(column, _ARRAY_KIND[kind]) for column, kind in zip(cells, kinds, strict=True)]
     answer = BytesIO()
     with driver.cursor() as cursor:
-        query = cursor.mogrify(str(sa.text(statement).compile(dialect=connection.dialect)), values).decode()
+        query = cursor.mogrify(_for_driver(statement, connection.dialect), values).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", answer)
     fields: list[tuple[str, str]] = [("fields", ">i2")]
     for number, kind in enumerate(kinds):
@@ -259,6 +260,12 @@ def columns(connection: Connection, statement: str, values: dict[str, Any], kind
         table[f"cell{number}"].astype(_ARRAY_KIND[kind]) + (_EPOCH_OF_POSTGRES if kind == "t" else 0)
         for number, kind in enumerate(kinds)
     ]
+
+
+@lru_cache(maxsize=256)
+def _for_driver(statement: str, dialect: Dialect) -> str:
+    """The query with its :names as the driver wants them."""
+    return str(sa.text(statement).compile(dialect=dialect))
 
 
 def by_bytes(connection: Connection, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
@@ -312,7 +319,12 @@ def edge_values(connection: Connection, edges: Sequence[int]) -> Any:
 
 def insert_new(connection: Connection, model: Any) -> sa.sql.dml.ReturningInsert[Any]:
     """INSERT that leaves rows alone whose key is there already, and returns the first key column of those it made."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return _insert_new(connection.dialect.name, model)
+
+
+@cache
+def _insert_new(dialect: str, model: Any) -> sa.sql.dml.ReturningInsert[Any]:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     key = sa.inspect(model).primary_key[0]
     return insert(model).on_conflict_do_nothing().returning(key)
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal, cast
 
+from sqlalchemy.engine import Engine
+
 from daybook import file_types, preview_choices, sources
 from daybook.config import Settings
 from daybook.formats import times
@@ -72,13 +74,16 @@ class Sender:
     telegram_user_id: int | None = None
 
 
-def with_layout(options: Options, file_type: str, layout: dict[str, Any] | None = None) -> Options:
-    """The same options with what the named file type says of the layout, and over it what `layout` does.
+def with_layout(
+    options: Options, file_type: str, layout: dict[str, Any] | None = None, engine: Engine | None = None
+) -> Options:
+    """The same options with what the named file type says of the layout, and over it what `layout` does. `engine` as
+    in `file_types.find_type`.
 
     Raises ImportRefused where there is no such type, and FormatError for a layout that cannot be used.
     """
     chosen = Given.from_json(layout or {})
-    named = file_types.find_type(file_type) if file_type else None
+    named = file_types.find_type(file_type, engine) if file_type else None
     if file_type and named is None:
         hint = "See the list of file types."
         raise ImportRefused("unknown_file_type", f'there is no file type "{file_type[:80]}"', hint)

@@ -50,8 +50,19 @@ def test_every_command_of_ours_is_in_the_readme(commands: dict[str, click.Comman
     assert not documented - commands.keys() - {"db"}, "in README.md, but no command any more"
 
 
+def test_every_command_of_a_group_is_in_the_readme(commands: dict[str, click.Command]) -> None:
+    groups = {name: group for name, group in commands.items() if isinstance(group, click.Group) and name != "db"}
+    ours = {f"flask {name} {command}" for name, group in groups.items() for command in group.commands}
+    documented = {" ".join(text.split()[:3]) for text in first_cells(README)}
+    assert ours
+    assert not ours - documented, "not in the table of commands in README.md"
+    assert {text for text in documented if text.split()[1:2] == ["telegram"]} <= ours
+
+
 def test_every_option_of_a_command_is_in_the_readme(commands: dict[str, click.Command]) -> None:
-    options = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
+    groups = [group for group in commands.values() if isinstance(group, click.Group)]
+    every = [*commands.values(), *(command for group in groups for command in group.commands.values())]
+    options = {option for command in every for parameter in command.params for option in parameter.opts}
     missing = {option for option in options if option.startswith("--") and option not in README}
     assert not missing, "not in README.md"
 

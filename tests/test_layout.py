@@ -15,6 +15,7 @@ GROUND_FLOOR: dict[str, set[str]] = {
     "daybook.formats": set(),
     "daybook.chat": set(),
     "daybook.charts": set(),
+    "daybook.chart_pictures": {"daybook.charts"},
 }
 
 
@@ -79,6 +80,17 @@ def test_formats_knows_no_flask_and_no_database() -> None:
     for name, path in DAYBOOK:
         if within(name, "daybook.formats"):
             assert not {module for module in imports(name, path) if within(module, "flask", "sqlalchemy", "psycopg2")}
+
+
+def test_the_conversation_is_pure() -> None:
+    """No database, no request, no clock: what it knows is handed in."""
+    for name, path in DAYBOOK:
+        if within(name, "daybook.chat"):
+            outside = {module.partition(".")[0] for module in imports(name, path)} - {"daybook"}
+            assert outside <= {"collections", "dataclasses", "datetime", "decimal", "functools", "itertools"} | {
+                *("math", "re", "unicodedata", "zoneinfo")
+            }
+            assert not {call for call in ("now(", "today(", "time.time(") if call in path.read_text()}
 
 
 def test_no_blueprint_asks_which_database_it_is() -> None:

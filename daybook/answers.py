@@ -1,0 +1,173 @@
+"""Answers to what an allowed person says: what is known from the book, what the conversation makes of it, and its
+effects and replies back into the book and the outbox. All within the transaction of the update."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import attachments, chats, known, message_readings, outbox, undo_order
+from daybook.chat import conversation, grammar, replies
+from daybook.chat.values import AddReading, Known, NotForUs, Nothing, Reply, Said, SetTimezone, TakeBack, Undo
+from daybook.chats import KnownChat
+from daybook.config import Settings
+from daybook.message_readings import Changes
+from daybook.models import Message, TelegramUser
+from daybook.people import Person
+
+# Something to be done once the update's transaction is committed.
+Afterwards: TypeAlias = Callable[[Engine, Settings], None]
+
+
+_EDITED_TOO_LATE = "That entry had been taken back, so the edit changes nothing. Write it again as a new message."
+_UNDO_CAME_FIRST = (
+    "Your /undo, written after this, came in before it. It takes back this entry now, and no earlier one."
+)
+
+outbox.renderers |= {"chart": attachments.chart, "export": attachments.export}
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A message in the book. `number` is Telegram's; is_new: it had not come before (an edit of it may have)."""
+
+    id: int
+    sent_at: datetime
+    telegram_message_id: int
+    is_new: bool
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class About:
+    """Who says something where; `row` is their message."""
+
+    settings: Settings
+    chat: KnownChat
+    person: Person
+    row: MessageRow
+
+
+def answer_text(connection: Connection, about: About, text: str) -> None:
+    """Does what the text asks for and queues the answer. An edited text takes the place of what it said before."""
+    said = grammar.parse(text)
+    if isinstance(said, NotForUs) or "undo" in about.row.payload:
+        return
+    changes = Changes()
+    before: list[Any] = []
+    if not about.row.is_new:
+        if message_readings.was_taken_back(connection, about.row.id):
+            _say(connection, about, [Reply(_EDITED_TOO_LATE)])
+            return
+        before = message_readings.forget(connection, changes, about.row.id)
+        if isinstance(said, Nothing) and not before:
+            return  # idle talk, mended
+    _act(connection, about, changes, said, before)
+
+
+def answer_press(connection: Connection, about: About, data: str, pressed_id: int | None) -> str:
+    """Does what a button of ours asks for; what the telephone shows for a moment. `pressed_id`: the message (our id)
+    that has the button."""
+    said = grammar.pressed(data)
+    changes = Changes()
+    if not isinstance(said, Undo):
+        _act(connection, about, changes, said, ())
+        return ""
+    mine = Message.id == said.message_id, Message.chat_id.in_(about.chat.ids), Message.direction == "in"
+    row = connection.execute(sa.select(Message.sender_id).where(*mine)).first()
+    if row is None:
+        return replies.button_gone().text
+    if row.sender_id != about.person.user_id:
+        return f"Only {_name_of(connection, row.sender_id)}, who wrote that, can take it back."
+    rows = message_readings.take_back(connection, changes, said.message_id)
+    if not rows:
+        return replies.taken_back((), Known(about.row.sent_at), by_button=True).text
+    reply = _taken_back(connection, about, rows)
+    changes.write(connection)
+    if pressed_id is not None:
+        outbox.edit(connection, pressed_id, reply.text, payload_of(reply, about.chat.source_id))
+    else:
+        _say(connection, about, [reply])
+    return "Taken back."
+
+
+def answer_something_else(connection: Connection, about: About) -> None:
+    """Says what the bot can take, to somebody who has sent a picture or the like."""
+    _say(connection, about, [replies.not_text()])
+
+
+def _act(connection: Connection, about: About, changes: Changes, said: Said, before: Sequence[Any]) -> None:
+    state = known.gather(connection, about.settings, about.chat, about.row.sent_at, said)
+    outcome = conversation.answer(said, state, about.row.id, edited=bool(before))
+    answers = list(outcome.replies)
+    readings = [effect for effect in outcome.effects if isinstance(effect, AddReading)]
+    if readings:
+        source_id = chats.source_of(connection, about.chat)
+        message_readings.record(connection, changes, about.row.id, source_id, readings, state.sensors, before)
+    elif before:
+        answers.insert(0, _taken_back(connection, about, before))
+    for effect in outcome.effects:
+        if isinstance(effect, SetTimezone):
+            chats.set_timezone(connection, about.chat, effect.name)
+        elif isinstance(effect, TakeBack):
+            answers.append(_undo_last(connection, about, changes))
+    sender_id = about.person.user_id
+    late = (readings or before) and undo_order.comes_late(connection, about.chat, sender_id, about.row)
+    if late and undo_order.settle(connection, changes, about.chat, sender_id):
+        answers.append(Reply(_UNDO_CAME_FIRST))
+    changes.write(connection)
+    _say(connection, about, answers)
+
+
+def _undo_last(connection: Connection, about: About, changes: Changes) -> Reply:
+    """Takes back the sender's last entry, and what an /undo that came too early has left."""
+    rows: list[Any] = []
+    entry_id: int | None = None
+    while not rows:
+        entry_id = undo_order.last_entry(connection, about.chat, about.person.user_id, about.row)
+        if entry_id is None:
+            break
+        rows = message_readings.take_back(connection, changes, entry_id)  # none where another /undo was faster
+    undo_order.note_undo(connection, about.row.id, entry_id)
+    reply = _taken_back(connection, about, rows)
+    if undo_order.comes_late(connection, about.chat, about.person.user_id, about.row):
+        undo_order.settle(connection, changes, about.chat, about.person.user_id)
+    return reply
+
+
+def _taken_back(connection: Connection, about: About, rows: Sequence[Any]) -> Reply:
+    made = message_readings.made_by(connection, rows)
+    return replies.taken_back(made, known.after_taking_back(connection, about.chat, about.row.sent_at, made))
+
+
+def _say(connection: Connection, about: About, answers: Sequence[Reply]) -> None:
+    for reply in answers:
+        payload = payload_of(reply, about.chat.source_id)
+        outbox.queue(connection, about.chat.chat_id, reply.text, payload=payload, reply_to_id=about.row.id or None)
+
+
+def payload_of(reply: Reply, source_id: int | None = None) -> dict[str, Any]:
+    """What the outbox is to send beside the text."""
+    payload: dict[str, Any] = {}
+    if reply.buttons:
+        rows = [[{"text": one.text, "callback_data": one.data} for one in row] for row in reply.buttons]
+        payload["reply_markup"] = {"inline_keyboard": rows}
+    for name, wanted in (("chart", reply.chart), ("export", reply.export)):
+        if wanted is not None:
+            payload[name] = {field: _plain(value) for field, value in asdict(wanted).items()} | {"source_id": source_id}
+    return payload
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def _name_of(connection: Connection, user_id: int | None) -> str:
+    columns = TelegramUser.first_name, TelegramUser.last_name, TelegramUser.username
+    row = connection.execute(sa.select(*columns).where(TelegramUser.user_id == user_id)).first()
+    return "" if row is None or user_id is None else Person(user_id, *row).name

@@ -1,0 +1,100 @@
+"""What the conversation may know of a chat, asked from the book: its sensors, their last values, the sums of months."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from daybook import sql
+from daybook.chat import conversation, months
+from daybook.chat.moments import zone_of
+from daybook.chat.names import same_name
+from daybook.chat.values import AMOUNT, Command, Entry, Known, Made, MonthSum, Record, Said, SensorKnown
+from daybook.chats import KnownChat
+from daybook.config import Settings
+from daybook.models import Sensor
+from daybook.readings import Reader
+
+_MOST_SENSORS = 1000
+_SENSORS = (
+    sa.select(Sensor.id, Sensor.name, Sensor.unit, Sensor.kind, Sensor.label)
+    .where(Sensor.source_id == sa.bindparam("source_id"))
+    .order_by(Sensor.name, Sensor.id)
+    .limit(_MOST_SENSORS)
+)
+_NEED_LAST = ("latest", "sensors", "chart", "export")
+
+
+def gather(connection: Connection, settings: Settings, chat: KnownChat, now: datetime, said: Said) -> Known:
+    """What an answer to this needs to know, as it stands in this transaction."""
+    sensors = _sensors(connection, chat.source_id)
+    reader = Reader(connection)
+    sensors = _with_last(reader, sensors, _last_wanted(said, sensors))
+    wants = conversation.wants(said, now, chat.timezone, sensors)
+    sums = _sums(reader, sensors, wants.months, chat.timezone)
+    return Known(now, chat.timezone, tuple(sensors), sums, upload_page(settings))
+
+
+def after_taking_back(connection: Connection, chat: KnownChat, now: datetime, made: Sequence[Made]) -> Known:
+    """What is left of the months out of which these readings have been taken."""
+    zone = zone_of(chat.timezone)
+    wanted = dict.fromkeys((one.name, months.month_of(one.at, zone)) for one in made if one.kind == AMOUNT)
+    sums = _sums(Reader(connection), _sensors(connection, chat.source_id), tuple(wanted), chat.timezone)
+    return Known(now, chat.timezone, sums=sums)
+
+
+def upload_page(settings: Settings) -> str:
+    """Where files of any size are taken; empty where that is not known."""
+    return f"{settings.public_url}/uploads" if settings.public_url else ""
+
+
+def _sensors(connection: Connection, source_id: int | None) -> list[SensorKnown]:
+    if source_id is None:
+        return []
+    rows = connection.execute(_SENSORS, {"source_id": source_id})
+    return [SensorKnown(row.id, row.name, row.unit, row.kind, label=row.label) for row in rows]
+
+
+def _last_wanted(said: Said, sensors: Sequence[SensorKnown]) -> set[int]:
+    """The sensors whose last value an answer may name: all for a command, and the gauges that a record is about."""
+    if isinstance(said, Command) and said.name in _NEED_LAST:
+        return {sensor.id for sensor in sensors}
+    if not isinstance(said, Record):
+        return set()
+    gauges = [sensor for sensor in sensors if sensor.kind != AMOUNT]
+    written = {name for entry in said.entries for name in _names(entry)} if gauges else ()
+    return {sensor.id for name in written for sensor in same_name(name, gauges)}
+
+
+def _names(entry: Entry) -> set[str]:
+    return {entry.name} | (_names(entry.other) if entry.other else set())
+
+
+def _with_last(reader: Reader, sensors: list[SensorKnown], wanted: set[int]) -> list[SensorKnown]:
+    latest = reader.latest(sorted(wanted))
+    return [
+        replace(sensor, last_time=sql.moment(last.time), last_value=last.value)
+        if (last := latest.get(sensor.id))
+        else sensor
+        for sensor in sensors
+    ]
+
+
+def _sums(
+    reader: Reader, sensors: Sequence[SensorKnown], asked: Sequence[tuple[str | None, date]], timezone: str
+) -> tuple[MonthSum, ...]:
+    wanted: dict[tuple[int, date], SensorKnown] = {}
+    for name, start in asked:
+        for sensor in sensors:
+            if sensor.name == name or (name is None and sensor.kind == AMOUNT):
+                wanted[sensor.id, start] = sensor
+    found = []
+    zone = zone_of(timezone)
+    for (sensor_id, start), sensor in wanted.items():
+        first, end = (sql.microseconds(edge) for edge in months.bounds(start, zone))
+        total, count = reader.total(sensor_id, first, end - 1)
+        if count:
+            found.append(MonthSum(sensor.name, start, total, count))
+    return tuple(found)

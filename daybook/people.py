@@ -1,0 +1,134 @@
+"""Who writes to the bot: met, told once that an admin has to let them in, allowed or blocked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import outbox, sql
+from daybook.chat import replies
+from daybook.chat.values import Known
+from daybook.models import Message, TelegramUser, utc_now
+
+MAX_NAME = 64
+_LARGEST_ID = 2**63 - 1
+
+_PERSON = sa.select(TelegramUser.first_name, TelegramUser.last_name, TelegramUser.username, TelegramUser.status).where(
+    TelegramUser.user_id == sa.bindparam("user_id")
+)
+
+
+class BadPerson(ValueError):
+    """Nobody can have that id; the message says what to write."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who writes to the bot. A name may be missing, and may hold anything that can be typed."""
+
+    user_id: int
+    first_name: str
+    last_name: str
+    username: str | None
+    status: str = "pending"
+
+    @property
+    def name(self) -> str:
+        """First Last, or what there is of it."""
+        return f"{self.first_name} {self.last_name}".strip() or self.username or str(self.user_id)
+
+
+def plain(text: object, length: int) -> str:
+    """Text as every database can keep it: without NUL and half characters, cut to that many characters."""
+    if not isinstance(text, str):
+        return ""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:length]
+
+
+def is_id(value: object) -> TypeGuard[int]:
+    """Whether Telegram could have given this as an id."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) <= _LARGEST_ID
+
+
+def meet(connection: Connection, sender: Mapping[str, Any]) -> Person:
+    """The person as the book knows them, with the names that Telegram says now; recorded as pending when new."""
+    user_id: int = sender["id"]
+    names: dict[str, Any] = {
+        "first_name": plain(sender.get("first_name"), MAX_NAME),
+        "last_name": plain(sender.get("last_name"), MAX_NAME),
+        "username": plain(sender.get("username"), MAX_NAME) or None,
+    }
+    row = _row(connection, user_id)
+    if row is None:
+        # None comes back where another message of theirs was faster.
+        connection.execute(sql.insert_new(connection, TelegramUser), {"user_id": user_id, "status": "pending"} | names)
+        row = _row(connection, user_id)
+        assert row is not None
+    if any(getattr(row, column) != value for column, value in names.items()):
+        mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
+        connection.execute(mine.values(**names, updated_at=utc_now()))
+    return Person(user_id, **names, status=row.status)
+
+
+def tell_once(connection: Connection, person: Person) -> bool:
+    """Whether this pending person has still to be told that an admin must let them in; True only once."""
+    mine = TelegramUser.user_id == person.user_id, TelegramUser.told_at.is_(None), TelegramUser.status == "pending"
+    return connection.execute(sa.update(TelegramUser).where(*mine).values(told_at=utc_now())).rowcount == 1
+
+
+def allow(
+    engine: Engine, user_id: int, first_name: str = "", last_name: str = "", account_id: int | None = None
+) -> bool:
+    """Lets the person write, and tells them where they have written already. False when they were allowed before.
+
+    Somebody who has never written is entered by these names. Raises BadPerson.
+    """
+    return _decide(engine, user_id, "allowed", first_name, last_name, account_id)
+
+
+def block(
+    engine: Engine, user_id: int, first_name: str = "", last_name: str = "", account_id: int | None = None
+) -> bool:
+    """Lets the person write no more, and tells them so once. False when they were blocked before. Raises BadPerson."""
+    return _decide(engine, user_id, "blocked", first_name, last_name, account_id)
+
+
+def _decide(engine: Engine, user_id: int, status: str, first_name: str, last_name: str, account_id: int | None) -> bool:
+    if not is_id(user_id) or user_id < 0:
+        raise BadPerson(f"{user_id} is no person's id; the bot tells everybody theirs when they write to it")
+    names = {
+        column: kept
+        for column, name in (("first_name", first_name), ("last_name", last_name))
+        if (kept := plain(name, MAX_NAME).strip())
+    }
+    with engine.begin() as connection:
+        new = {"first_name": "", "status": "pending"} | names
+        connection.execute(sql.insert_new(connection, TelegramUser).values(user_id=user_id, **new))
+        mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
+        if names:
+            connection.execute(mine.values(**names, updated_at=utc_now()))
+        # The row decides which of two admins at once it was.
+        changed = connection.execute(
+            mine.where(TelegramUser.status != status).values(
+                status=status, approved_by=account_id if status == "allowed" else None, updated_at=utc_now()
+            )
+        ).rowcount
+        if changed:
+            _tell(connection, user_id, status)
+    return bool(changed)
+
+
+def _tell(connection: Connection, user_id: int, status: str) -> None:
+    """Says it where they last wrote. To somebody who has never written, no bot may write first."""
+    last = sa.select(Message.chat_id, Message.id).where(Message.sender_id == user_id, Message.direction == "in")
+    found = connection.execute(last.order_by(Message.id.desc()).limit(1)).first()
+    if found is None:
+        return
+    reply = replies.allowed(Known(utc_now())) if status == "allowed" else replies.blocked()
+    outbox.queue(connection, found.chat_id, reply.text)
+
+
+def _row(connection: Connection, user_id: int) -> Any:
+    return connection.execute(_PERSON, {"user_id": user_id}).first()

@@ -1,0 +1,188 @@
+"""What Telegram delivers, kept as it came and acted on once.
+
+The raw update and all that follows from it are one transaction: its row first, whose key lets only one of several
+deliveries go on, then the effects and replies. If those raise, a second transaction keeps the update with its error,
+and it can be handled again. Only a database that is away lets Telegram deliver it once more.
+"""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import bot_api, messages, outbox, sql
+from daybook.answers import Afterwards
+from daybook.config import Settings
+from daybook.message_readings import SensorGone
+from daybook.models import TelegramUpdate, utc_now
+from daybook.people import is_id
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+MAX_BYTES = 1024 * 1024
+_DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+# What another transaction may have been faster with; looked at once more, it is there.
+_OVERTAKEN = (exc.IntegrityError, SensorGone)
+_ATTEMPTS = 3
+
+
+class BadUpdate(ValueError):
+    """The bytes are no JSON that could be kept; the message says why."""
+
+
+class NotWaiting(LookupError):
+    """There is no such update that failed: unknown, or handled meanwhile."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An update that raised while it was handled."""
+
+    update_id: int
+    received_at: datetime
+    error: str
+    payload: Any
+
+
+def read(body: bytes) -> Any:
+    """The update in the body of a request; raises BadUpdate. Any JSON will do, as long as it can be kept."""
+    try:
+        return json.loads(body, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:  # not UTF-8 is a ValueError too
+        raise BadUpdate(f"the body is not JSON: {error}") from None
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def id_of(update: Any) -> int:
+    """Its update_id; where it has none that Telegram could have given, a negative number made of its content, so that
+    it is kept once as well."""
+    given = update.get("update_id") if isinstance(update, dict) else None
+    if is_id(given) and given > 0:
+        return given
+    content = json.dumps(update, sort_keys=True).encode()
+    return -(int.from_bytes(hashlib.sha256(content).digest()[:7]) + 1)
+
+
+def take(engine: Engine, settings: Settings, update: Any) -> bool:
+    """Keeps the update and acts on it; False when it had come before. Replies are on their way when this returns.
+
+    Raises an error of the database's when that is away: then nothing is kept, and it has to be delivered again.
+    """
+    update_id = id_of(update)
+    taken = sql.again_after_deadlock(lambda: _take(engine, settings, update_id, update))
+    if taken is None:
+        return False
+    _go_on(engine, settings, taken)
+    return True
+
+
+def handle_again(engine: Engine, settings: Settings, update_id: int) -> str | None:
+    """Acts on an update that had failed; what is wrong with it still, or None. Raises NotWaiting."""
+    error, afterwards = sql.again_after_deadlock(lambda: _again(engine, settings, update_id))
+    _go_on(engine, settings, afterwards)
+    return error
+
+
+def failed(engine: Engine, limit: int = 100) -> list[Failed]:
+    """The updates that wait to be handled again, newest first."""
+    columns = TelegramUpdate.update_id, TelegramUpdate.received_at, TelegramUpdate.error, TelegramUpdate.payload
+    waiting = sa.select(*columns).where(TelegramUpdate.processed_at.is_(None))
+    with sql.only_reading(), engine.connect() as connection:
+        rows = connection.execute(waiting.order_by(TelegramUpdate.received_at.desc()).limit(limit))
+        return [Failed(row.update_id, row.received_at, row.error or "", row.payload) for row in rows]
+
+
+def _take(engine: Engine, settings: Settings, update_id: int, update: Any) -> Sequence[Afterwards] | None:
+    now = utc_now()
+    row = {"update_id": update_id, "received_at": now, "payload": update}
+
+    def work(connection: Connection) -> Sequence[Afterwards] | None:
+        # Another delivery of the same waits here until this one is committed, and then finds the row.
+        new = connection.execute(sql.insert_new(connection, TelegramUpdate), row | {"processed_at": now}).first()
+        return None if new is None else messages.act(connection, settings, update_id, update, now)
+
+    try:
+        return _done(engine, work)
+    except Exception as error:
+        reason = _reason(error, update_id)
+    with engine.begin() as connection:
+        # Nothing is there where another delivery has had more luck since.
+        if connection.execute(sql.insert_new(connection, TelegramUpdate), row | {"error": reason}).first() is not None:
+            messages.keep_failed(connection, update_id, update, now)
+    return ()
+
+
+def _again(engine: Engine, settings: Settings, update_id: int) -> tuple[str | None, Sequence[Afterwards]]:
+    waiting = TelegramUpdate.update_id == update_id, TelegramUpdate.processed_at.is_(None)
+    query = sa.select(TelegramUpdate.payload, TelegramUpdate.received_at).where(*waiting).with_for_update()
+
+    def work(connection: Connection) -> Sequence[Afterwards]:
+        row = connection.execute(query).first()
+        if row is None:
+            raise NotWaiting(f"no update {update_id} waits to be handled again")
+        done = {"processed_at": utc_now(), "error": None}
+        connection.execute(sa.update(TelegramUpdate).where(*waiting).values(done))
+        return messages.act(connection, settings, update_id, row.payload, row.received_at)
+
+    try:
+        return None, _done(engine, work)
+    except NotWaiting:
+        raise
+    except Exception as error:
+        reason = _reason(error, update_id)
+    with engine.begin() as connection:
+        connection.execute(sa.update(TelegramUpdate).where(*waiting).values(error=reason))
+    return reason, ()
+
+
+def _done(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """The work as one transaction; once more where another one was faster with something that both needed."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except _OVERTAKEN:
+            continue
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _reason(error: Exception, update_id: int) -> str:
+    """What is kept of a mistake; raises it where it is none of ours: the database is away, or in another's way."""
+    if isinstance(error, _DATABASE_AWAY):
+        raise error
+    log.error("update %s could not be handled; it is kept and can be handled again", update_id, exc_info=error)
+    return _in_short(error)
+
+
+def _in_short(error: Exception) -> str:
+    """One line for the admin area. Not the values of a query, and not the token."""
+    cause = getattr(error, "orig", None) or error
+    text = " ".join(str(cause).split())
+    return bot_api.redacted(f"{type(cause).__name__}: {text}" if text else type(cause).__name__)[:500]
+
+
+def _go_on(engine: Engine, settings: Settings, afterwards: Sequence[Afterwards]) -> None:
+    for work in afterwards:
+        work(engine, settings)
+    outbox.wake(engine, settings)

@@ -1,0 +1,215 @@
+"""A file that is dropped into a chat goes through the same import as on the upload page, and is told of there."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from daybook import chat_files, updates
+from daybook.config import Settings
+from daybook.models import Message, Upload, utc_now
+from tests.telegram_standin import Fault, TelegramStandin, failing, too_many
+from tests.telegram_updates import ANNA, BEN, EVE, GROUP, Book, Phone
+
+CSV = b"time,power,wind\n2026-11-01 00:00,5,1.5\n2026-11-01 00:10,6,2.5\nrubbish,1,2\n2026-11-01 00:20,7,3.5\n"
+
+
+@pytest.fixture
+def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
+    book = Book(make_app(bot_settings))
+    book.allow(ANNA, BEN)
+    return book
+
+
+@pytest.fixture
+def phone() -> Phone:
+    return Phone()
+
+
+def document(telegram: TelegramStandin, body: bytes, name: str | None = "mast.csv", **more: Any) -> dict[str, Any]:
+    file_id = f"file-{len(telegram.files)}"
+    telegram.files[file_id] = (f"documents/{file_id}.bin", body)
+    about = {"file_id": file_id, "file_unique_id": "u", "file_size": len(body)}
+    return about | ({"file_name": name} if name else {}) | more
+
+
+def ended(book: Book, telegram: TelegramStandin) -> str:
+    """What the chat reads once every file has come to its end."""
+    waiting = sa.select(Message.id).where(Message.direction == "in", Message.status == "received")
+    telegram.wait_for(lambda: not book.ask(waiting), 30)
+    out = sa.select(Message.id).where(Message.direction == "out", Message.status.in_(("queued", "sending")))
+    telegram.wait_for(lambda: not book.ask(out), 30)
+    return telegram.texts()[-1]
+
+
+def upload(book: Book) -> Any:
+    return book.ask(sa.select(Upload.__table__).order_by(Upload.id.desc()))[0]
+
+
+def test_a_file_is_imported_into_the_chats_source(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    said = phone.message(None, ANNA, GROUP, document=document(telegram, CSV))
+    book.take(said, said)
+    told = ended(book, telegram)
+    assert "mast.csv is in: 6 readings added, 2 sensors (power, wind)" in told
+    assert "5 lines: 1 before the readings, 0 blank, 3 read, 1 rejected" in told
+    assert "Line 4" in told
+    assert "rubbish" in told
+    assert {row[0] for row in book.readings()} == {"Household"}
+    row = upload(book)
+    assert (row.status, row.telegram_user_id, row.filename) == ("done", ANNA["id"], "mast.csv")
+    assert row.bytes_done == len(CSV)
+    assert len(book.ask(sa.select(Upload))) == 1
+    # One message, edited as it goes.
+    assert [call.method for call in telegram.sent(GROUP["id"])] == ["sendMessage", "editMessageText"]
+    assert book.message(said).status == "handled"
+    assert not telegram.violations
+
+
+def test_its_button_takes_it_back_once_and_only_for_the_sender(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    book.take(phone.message(None, ANNA, GROUP, document=document(telegram, CSV)))
+    ended(book, telegram)
+    edit = telegram.sent(GROUP["id"])[-1]
+    data = edit.params["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    number = edit.params["message_id"]
+    book.take(phone.press(data, BEN, GROUP, message_id=number))
+    telegram.wait_for(lambda: telegram.sent(method="answerCallbackQuery"))
+    assert "Only who sent" in telegram.sent(method="answerCallbackQuery")[0].params["text"]
+    assert len(book.readings()) == 6
+    book.take(press := phone.press(data, ANNA, GROUP, message_id=number), press)
+    telegram.wait_for(lambda: "out again" in telegram.texts(GROUP["id"])[-1])
+    assert book.readings() == []
+    assert upload(book).status == "undone"
+    book.take(phone.press(data, ANNA, GROUP, message_id=number))
+    telegram.wait_for(lambda: len(telegram.sent(method="answerCallbackQuery")) == 3)
+    assert "already" in telegram.sent(method="answerCallbackQuery")[-1].params["text"]
+
+
+def test_the_same_file_twice_doubles_nothing(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    for _ in range(2):
+        book.take(phone.message(None, document=document(telegram, CSV)))
+        told = ended(book, telegram)
+    assert "0 readings added, 6 were there already" in told
+    assert len(book.readings()) == 6
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(500), "picture"),
+        (b"Dear diary,\nnothing happened.\n", "not taken"),
+        (b"", ""),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_words(
+    book: Book, telegram: TelegramStandin, phone: Phone, body: bytes, said: str
+) -> None:
+    book.take(phone.message(None, document=document(telegram, body, "cat.png")))
+    told = ended(book, telegram)
+    assert "cat.png was not taken, and nothing of it is kept" in told
+    assert said in told
+    assert book.readings() == []
+
+
+def test_a_large_file_is_answered_with_the_page_and_never_fetched(
+    make_app: Callable[[Settings], Flask], bot_settings: Settings, telegram: TelegramStandin, phone: Phone
+) -> None:
+    from dataclasses import replace
+
+    book = Book(make_app(replace(bot_settings, public_url="https://daybook.example.org")))
+    book.allow(ANNA)
+    large = document(telegram, b"x", file_size=20 * 1024 * 1024 + 1)
+    book.take(phone.message(None, document=large))
+    assert "https://daybook.example.org/uploads" in ended(book, telegram)
+    # One whose size Telegram tells only later.
+    unsaid = document(telegram, b"x" * (20 * 1024 * 1024 + 1))
+    del unsaid["file_size"]
+    book.take(phone.message(None, document=unsaid))
+    assert "https://daybook.example.org/uploads" in ended(book, telegram)
+    assert not [path for path in telegram.paths if path.startswith("/file/")]
+    assert book.ask(sa.select(Upload)) == []
+
+
+def test_the_caption_can_name_type_and_zone(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    book.take(phone.message(None, document=document(telegram, CSV), caption="the mast\ntimezone: Europe/Paris"))
+    ended(book, telegram)
+    assert upload(book).first_time.isoformat() == "2026-10-31T23:00:00+00:00"
+    book.take(phone.message(None, document=document(telegram, CSV), caption="Type: no such type"))
+    assert "no such type" in ended(book, telegram)
+    book.take(phone.message(None, document=document(telegram, CSV), caption="timezone: Mars"))
+    assert "Mars" in ended(book, telegram)
+    assert len(book.ask(sa.select(Upload))) == 1
+
+
+def test_files_of_strangers_are_not_fetched(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    book.take(phone.message(None, EVE, document=document(telegram, CSV)))
+    telegram.wait_for(lambda: telegram.sent(EVE["id"]))
+    assert [call.method for call in telegram.calls if call.method == "getFile"] == []
+    assert book.ask(sa.select(Upload)) == []
+
+
+def test_a_server_that_refuses_at_first_is_asked_again(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    faults = [failing(), too_many(1), failing(502)]
+    telegram.fault = lambda call: faults.pop() if call.method == "getFile" and faults else None
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    assert "6 readings added" in ended(book, telegram)
+
+
+def test_a_file_that_cannot_be_fetched_leaves_nothing(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    telegram.fault = lambda call: Fault(404, "Not Found") if call.method == "download" else None
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    assert "was not taken" in ended(book, telegram)
+    assert telegram.token not in str(book.ask(sa.select(Upload.error)) + book.said())
+    telegram.fault = lambda call: Fault(400, "Bad Request: invalid file_id") if call.method == "getFile" else None
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    assert "was not taken" in ended(book, telegram)
+    assert book.readings() == []
+
+
+@pytest.mark.parametrize("name", [None, "", "../../etc/passwd", "<b>x</b>.csv", "\u202egnp.csv", "n" * 500 + ".csv"])
+def test_file_names_of_every_kind(book: Book, telegram: TelegramStandin, phone: Phone, name: str | None) -> None:
+    book.take(phone.message(None, document=document(telegram, CSV, name)))
+    assert "6 readings added" in ended(book, telegram)
+    assert "/" not in upload(book).filename.replace("</b>", "")
+    assert updates.failed(book.engine) == []
+
+
+def test_progress_is_told_while_a_file_is_read(
+    book: Book, telegram: TelegramStandin, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_files, "_TELL_EVERY", 0.2)
+    go_on = threading.Event()
+    pieces = chat_files._pieces
+
+    def slow(settings: Settings, path: str) -> Any:
+        yield from pieces(settings, path)
+        go_on.wait(20)
+
+    monkeypatch.setattr(chat_files, "_pieces", slow)
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    telegram.wait_for(lambda: any("so far" in text for text in telegram.texts()))
+    go_on.set()
+    assert "6 readings added" in ended(book, telegram)
+
+
+def test_a_file_that_a_killed_process_left_is_begun_anew(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    said = phone.message(None, document=document(telegram, CSV))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat_files, "_claim", lambda *_: None)
+        book.take(said)
+        time.sleep(0.5)
+    message_id = book.message(said).id
+    with book.engine.begin() as connection:  # as it was claimed by a process that is no more
+        mine = sa.update(Message).where(Message.id == message_id)
+        connection.execute(mine.values(next_attempt_at=utc_now() + timedelta(seconds=2), attempts=1))
+    chat_files.start(book.engine, book.settings)
+    assert book.readings() == []
+    chat_files.resume(book.engine, book.settings)
+    assert "6 readings added" in ended(book, telegram)
+    assert len(book.readings()) == 6
