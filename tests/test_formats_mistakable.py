@@ -72,7 +72,8 @@ def test_identities_that_look_like_dates_are_no_times(header: str, row: str) -> 
     [("Uptime", "no_rows"), ("millis time", "no_rows"), ("elapsed", "no_table"), ("serial", "no_table")],
 )
 def test_a_counter_with_as_many_digits_as_a_count_since_1970_is_no_time(name: str, code: str) -> None:
-    refusal(f"{name},a\n" + "".join(f"10000000{n}0,{n}.5\n" for n in range(6)), code)
+    refused = refusal(f"{name},a\n" + "".join(f"10000000{n}0,{n}.5\n" for n in range(6)), code)
+    assert "line with a time and" in str(refused) or "holds a time and a number" in str(refused)
 
 
 # --- several times
@@ -270,7 +271,8 @@ def test_an_offset_in_a_column_of_its_own_belongs_to_the_time(offset: str) -> No
 
 
 def test_a_year_of_two_digits_is_no_count_since_1970() -> None:
-    refusal(hours(6, "24030{d}{h:02}00,{n}.5", "T,a\n"), "no_table")
+    refused = refusal(hours(6, "24030{d}{h:02}00,{n}.5", "T,a\n"), "no_table")
+    assert "none of the first 7 lines holds a time" in str(refused)
 
 
 def test_the_mark_that_makes_as_many_cells_as_names_separates_them() -> None:
@@ -290,4 +292,5 @@ def test_a_comma_before_milliseconds_is_not_a_column() -> None:
 
 
 def test_a_minute_that_is_always_nought_is_not_left_to_chance() -> None:
-    refusal("".join(f"2024 03 {n:02} 10 0 {n}.5\n" for n in range(1, 29)), "no_table")
+    refused = refusal("".join(f"2024 03 {n:02} 10 0 {n}.5\n" for n in range(1, 29)), "no_table")
+    assert "none of the first 28 lines holds a time" in str(refused)

@@ -230,18 +230,21 @@ def test_an_upload_undone_meanwhile_is_not_replaced(engine: Engine, settings: Se
     assert readings(engine) == {}
 
 
-def test_of_two_at_once_one_replaces(engine: Engine, settings: Settings, done: int) -> None:
-    new = [begin(engine, done) for _ in range(2)]
+def import_at_once(engine: Engine, settings: Settings, upload_ids: list[int], data: bytes) -> None:
+    """Imports the same bytes as each of these uploads, all at the same time."""
     threads = [
-        threading.Thread(
-            target=imports.import_stream, args=(engine, settings, [wide_csv(2000, 5)]), kwargs={"upload_id": upload_id}
-        )
-        for upload_id in new
+        threading.Thread(target=imports.import_stream, args=(engine, settings, [data]), kwargs={"upload_id": upload_id})
+        for upload_id in upload_ids
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
+
+
+def test_of_two_at_once_one_replaces(engine: Engine, settings: Settings, done: int) -> None:
+    new = [begin(engine, done) for _ in range(2)]
+    import_at_once(engine, settings, new, wide_csv(2000, 5))
     rows = uploads(engine)
     assert sorted(row.status for row in rows) == ["done", "failed", "undone"]
     assert {row.error_code for row in rows} == {None, "nothing_to_replace"}
@@ -255,16 +258,7 @@ def test_two_that_swap_their_sources_do_not_wait_for_each_other_for_ever(
     other = imports.announce(engine, "b.csv", Options(source="other"), Sender())
     imports.import_stream(engine, settings, [wide_csv(1000, 5)], upload_id=other)
     new = [begin(engine, done, "other"), begin(engine, other, "mast")]
-    threads = [
-        threading.Thread(
-            target=imports.import_stream, args=(engine, settings, [wide_csv(500, 5)]), kwargs={"upload_id": upload_id}
-        )
-        for upload_id in new
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    import_at_once(engine, settings, new, wide_csv(500, 5))
     rows = uploads(engine)
     assert [row.status for row in rows] == ["undone", "undone", "done", "done"]
     assert len(readings(engine)) == sum(row.readings_added for row in rows if row.status == "done")

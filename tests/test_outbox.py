@@ -490,6 +490,7 @@ def test_what_waits_without_anybody_saying_so_is_found(
         connection.execute(sa.update(Chat).values(next_send_at=None))
     outbox.wake(engine, bot_settings)
     telegram.wait_for(lambda: telegram.texts(ADA) == ["one"])
+    assert telegram.texts(ADA) == ["one"]
 
 
 def test_the_worker_sends_what_waits(

@@ -1,6 +1,5 @@
 """JSON that holds one array per column, as weather services write it: {"time": [...], "temperature": [...]}."""
 
-import codecs
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -9,12 +8,12 @@ from daybook.formats.batch import shown
 from daybook.formats.json_paths import ANY_KEY, path_text
 from daybook.formats.json_records import Plan
 from daybook.formats.json_survey import cell_text
+from daybook.formats.json_text import Gathered
 from daybook.formats.json_walk import JsonWalker
 from daybook.formats.layout import FormatError
 from daybook.formats.records import About, Notes, needs_whole_file, to_line, too_large
 from daybook.formats.spool import Scratch
 
-_PIECE = 256 * 1024
 _ROWS = 10_000
 MAX_FILES = 200
 
@@ -29,10 +28,7 @@ class JsonColumns:
         self.about = About("json", "utf-8", [], path_text(plan.path), units=plan.units or {}, timezone=plan.timezone)
         self.notes = Notes()
         self._walker = JsonWalker((*plan.path, ANY_KEY))
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._text: list[str] = []
-        self._size = 0
-        self._at_start = True
+        self._gathered = Gathered(encoding)
         self._room = max_bytes
         self._max_bytes = max_bytes
         self._folder = folder
@@ -41,12 +37,7 @@ class JsonColumns:
         self._arrays: set[str] = set()
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        text = self._decoder.decode(piece)
-        if self._at_start and text:
-            self._at_start, text = False, text.removeprefix("\ufeff")
-        self._text.append(text)
-        self._size += len(text)
-        if self._size >= _PIECE:
+        if self._gathered.add(piece):
             self._take(last=False)
         yield from ()
 
@@ -54,7 +45,7 @@ class JsonColumns:
         raise needs_whole_file()
 
     def end(self) -> Iterator[bytes]:
-        self._text.append(self._decoder.decode(b"", True))
+        self._gathered.add(b"", last=True)
         self._take(last=True)
         for name in self._arrays & self._files.keys():
             self._files.pop(name)
@@ -65,8 +56,7 @@ class JsonColumns:
         yield from self._rows()
 
     def _take(self, last: bool) -> None:
-        text = "".join(self._text)
-        self._text, self._size = [], 0
+        text = self._gathered.take()
         for found in self._walker.feed(text, last=last):
             self._put(found.key, found.records)
 

@@ -1,6 +1,5 @@
 """JSON: an array of records, wherever in the file it is, or one record per line; each becomes a line of cells."""
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from daybook.formats.json_paths import Path, Step, parse_path, path_text
 from daybook.formats.json_series import Series
 from daybook.formats.json_survey import BLANKS, DECODER, Candidate, candidates, columnar, parse_prefix
 from daybook.formats.json_tables import NO_RECORD, Tabulator, names_of, wide_records
-from daybook.formats.json_text import MAX_VALUE
+from daybook.formats.json_text import MAX_VALUE, Gathered
 from daybook.formats.json_walk import JsonWalker
 from daybook.formats.layout import FormatError
 from daybook.formats.records import About, Notes, too_large
 
-_PIECE = 256 * 1024
 _LOOKS = re.compile(r'\s*([{]\s*["}]|\[\s*[\[{"])')
 _HINT = "Give the path to the array of records, such as energy.values, in a file type."
 
@@ -142,29 +140,21 @@ class JsonRecords:
         self._plan = plan
         self._max_bytes = max_bytes
         self._written = 0
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._text: list[str] = []
-        self._size = 0
-        self._at_start = True
+        self._gathered = Gathered(encoding)
         self._number = 0
         self._walker = JsonWalker(plan.path)
         self._tabulator = Tabulator(before, plan.names, self.notes)
         self._outer: tuple[Any, ...] = ()
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        text = self._decoder.decode(piece)
-        if self._at_start and text:
-            self._at_start, text = False, text.removeprefix("\ufeff")
-        self._text.append(text)
-        self._size += len(text)
-        if self._size >= _PIECE:
+        if self._gathered.add(piece):
             yield from self._go_on(last=False)
 
     def flush(self) -> Iterator[bytes]:
         yield from self._go_on(last=False)
 
     def end(self) -> Iterator[bytes]:
-        self._text.append(self._decoder.decode(b"", True))
+        self._gathered.add(b"", last=True)
         yield from self._go_on(last=True)
         if self._plan.way == "records" and not self._walker.arrays:
             raise FormatError("no_records", f'the JSON holds no array at "{self.about.path}"', "Correct the path.")
@@ -173,8 +163,7 @@ class JsonRecords:
             self.notes.add(max(self._number, 1), shown(place), "", reason)
 
     def _go_on(self, last: bool) -> Iterator[bytes]:
-        text = "".join(self._text)
-        self._text, self._size = [], 0
+        text = self._gathered.take()
         lines = self._by_line(text, last) if self._plan.way == "lines" else self._by_record(text, last)
         if lines:
             data = ("\n".join(lines) + "\n").encode("utf-8", "replace")
@@ -191,7 +180,7 @@ class JsonRecords:
         elif rest:
             if len(rest) > MAX_VALUE:
                 raise FormatError("line_too_long", f"line {self._number + len(found) + 1:,} is longer than 1 MiB")
-            self._text, self._size = [rest], 0
+            self._gathered.put_back(rest)
         return [self._line(line) for line in found]
 
     def _line(self, line: str) -> str:

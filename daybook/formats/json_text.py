@@ -1,5 +1,6 @@
 """The text of a JSON file as it comes: values taken from its beginning, and words for where something is wrong."""
 
+import codecs
 import re
 from typing import Any, NoReturn
 
@@ -7,6 +8,7 @@ from daybook.formats.json_survey import DECODER
 from daybook.formats.layout import FormatError
 
 MAX_VALUE = 1024 * 1024
+_GATHERED = 256 * 1024  # characters worth scanning at once
 _IN_NUMBERS = re.compile(r"[-+.eE0-9]*")
 _LONGEST = 1000  # digits of a number that is cut off; more are none
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -104,3 +106,32 @@ class JsonText:
             f"the JSON ends in the middle, on line {line:,}",
             "The file was cut off before it came here; fetch it again.",
         )
+
+
+class Gathered:
+    """Bytes of JSON as they come, decoded, without a BOM, and handed on in pieces that are worth scanning."""
+
+    def __init__(self, encoding: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._pieces: list[str] = []
+        self._size = 0
+        self._at_start = True
+
+    def add(self, piece: bytes, last: bool = False) -> bool:
+        """Takes the bytes; whether there is enough to go on with."""
+        text = self._decoder.decode(piece, last)
+        if self._at_start and text:
+            self._at_start, text = False, text.removeprefix("\ufeff")
+        self.put_back(text)
+        return self._size >= _GATHERED
+
+    def put_back(self, text: str) -> None:
+        """Keeps a text for the next time."""
+        self._pieces.append(text)
+        self._size += len(text)
+
+    def take(self) -> str:
+        """All that was gathered since the last time."""
+        text = "".join(self._pieces)
+        self._pieces, self._size = [], 0
+        return text
