@@ -31,10 +31,35 @@ class Account(UserMixin, Base):  # type: ignore[misc]
     is_active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
 
     def may(self, role: str) -> bool:
         """Whether this account may do what `role` may."""
         return self.is_active and ROLES.index(self.role) >= ROLES.index(role)
+
+
+class LoginSession(Base):
+    """A browser in which an account is logged in; without its row, it is logged out. Only a SHA-256 of its key is kept."""
+
+    __tablename__ = "login_session"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    browser: Mapped[str] = mapped_column(String(200), default="")
+
+
+class LoginThrottle(Base):
+    """How often a login has failed of late. kind: account (subject is the name as typed, cleaned) or address."""
+
+    __tablename__ = "login_throttle"
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    last_failure_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    wait_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ApiToken(Base):
@@ -71,6 +96,7 @@ class TelegramUpdate(Base):
     """The raw JSON that Telegram delivered, once per update_id."""
 
     __tablename__ = "telegram_update"
+    __table_args__ = (Index("ix_telegram_update_received_at", "received_at", "update_id"),)
     update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
@@ -120,6 +146,7 @@ class Upload(Base):
     """
 
     __tablename__ = "upload"
+    __table_args__ = (Index("ix_upload_created_at", "created_at", "id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     filename: Mapped[str] = mapped_column(String(255))
     bytes_total: Mapped[int | None] = mapped_column(BigInteger)
@@ -221,6 +248,10 @@ class Message(Base):
     __tablename__ = "message"
     __table_args__ = (
         Index("ix_message_chat_id_sent_at", "chat_id", "sent_at"),
+        Index("ix_message_sent_at", "sent_at", "id"),
+        Index("ix_message_sender_id_sent_at", "sender_id", "sent_at"),
+        Index("ix_message_status_sent_at", "status", "sent_at"),
+        Index("ix_message_update_id", "update_id"),
         Index("ix_message_waiting", "chat_id", "id", postgresql_where=WAITING, sqlite_where=WAITING),
         Index("ux_message_telegram_message_id", "chat_id", "telegram_message_id", "direction", unique=True),
     )
@@ -295,14 +326,45 @@ class Counter(Base):
 
 
 class AuditEntry(Base):
-    """Who changed what, when, from what to what."""
+    """Who changed what, when, from what to what (daybook/audit.py).
+
+    origin: page, api, command or chat. actor: the name they had then, which stays when the account or person goes.
+    changes: {field: [before, after]}.
+    """
 
     __tablename__ = "audit_entry"
+    __table_args__ = (Index("ix_audit_entry_object", "object_type", "object_id", "id"),)
     id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, index=True)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+    telegram_user_id: Mapped[int | None] = mapped_column(BigInteger)
+    origin: Mapped[str] = mapped_column(String(16), default="")
+    actor: Mapped[str] = mapped_column(String(200), default="")
     action: Mapped[str] = mapped_column(String(32))
     object_type: Mapped[str] = mapped_column(String(32))
     object_id: Mapped[str] = mapped_column(String(64))
     object_repr: Mapped[str] = mapped_column(String(200))
     changes: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+
+
+class Job(Base):
+    """Something that an admin began on many rows, and that goes on without them (daybook/admin/jobs.py).
+
+    status: waiting, running, done, failed or cancelled. position: the key that it has come to.
+    """
+
+    __tablename__ = "job"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+    title: Mapped[str] = mapped_column(String(200))
+    task: Mapped[str] = mapped_column(String(64))
+    parameters: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    status: Mapped[str] = mapped_column(String(16), default="waiting", index=True)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    changed: Mapped[int] = mapped_column(BigInteger, default=0)
+    position: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
