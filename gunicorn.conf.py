@@ -8,6 +8,7 @@ import threading
 from sqlalchemy.exc import SQLAlchemyError
 
 from daybook import chat_files, outbox, removal
+from daybook.admin import jobs
 from daybook.extensions import db
 
 bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
@@ -48,4 +49,5 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
         target=removal.keep_recovering, args=(engine, settings, stop.wait), name="recovery", daemon=True
     ).start()
     chat_files.resume(engine, settings)
+    jobs.resume(engine, settings)
     outbox.wake(engine, settings)  # answers that a stopped process has left

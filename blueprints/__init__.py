@@ -4,6 +4,7 @@ from flask import Flask
 
 from blueprints import (
     account,
+    admin,
     api,
     auth,
     errors,
@@ -26,5 +27,5 @@ def register_blueprints(app: Flask) -> None:
     errors.register(app)
     template_filters.register(app)
     static_versions.register(app)
-    for module in (home, auth, account, health, uploads, previews, file_types, sensors, api, telegram):
+    for module in (home, auth, account, admin, health, uploads, previews, file_types, sensors, api, telegram):
         app.register_blueprint(module.bp)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 
 from daybook import chat_files, file_types, imports, layout_words, outbox, removal, sql
+from daybook.admin import jobs
 from daybook.command_line import with_database
 from daybook.extensions import db
 from daybook.formats.layout import FormatError
@@ -134,6 +135,7 @@ def worker() -> None:
     removal.recover(engine, settings, patience=3.0)
     click.echo("Working. Stop with Ctrl-C.")
     chat_files.resume(engine, settings)
+    jobs.resume(engine, settings)
     outbox.wake(engine, settings)
     removal.keep_recovering(engine, settings, stop.wait)
     outbox.stop(engine)

@@ -39,7 +39,7 @@ class Account(UserMixin, Base):  # type: ignore[misc]
 
 
 class LoginSession(Base):
-    """A browser in which an account is logged in; without its row, it is logged out. Only a SHA-256 of its key is kept."""
+    """A browser in which an account is logged in; without its row, it is logged out. Its key is kept as a SHA-256."""
 
     __tablename__ = "login_session"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -252,6 +252,7 @@ class Message(Base):
         Index("ix_message_sender_id_sent_at", "sender_id", "sent_at"),
         Index("ix_message_status_sent_at", "status", "sent_at"),
         Index("ix_message_update_id", "update_id"),
+        Index("ix_message_sensor_id", "sensor_id"),
         Index("ix_message_waiting", "chat_id", "id", postgresql_where=WAITING, sqlite_where=WAITING),
         Index("ux_message_telegram_message_id", "chat_id", "telegram_message_id", "direction", unique=True),
     )

@@ -1,13 +1,13 @@
 """Who writes to the bot: met, told once that an admin has to let them in, allowed or blocked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import outbox, sql
+from daybook import audit, outbox, sql
 from daybook.chat import replies
 from daybook.chat.values import Known
 from daybook.models import Message, TelegramUser, utc_now
@@ -118,6 +118,25 @@ def _decide(engine: Engine, user_id: int, status: str, first_name: str, last_nam
         if changed:
             _tell(connection, user_id, status)
     return bool(changed)
+
+
+def decide(connection: Connection, user_ids: Sequence[int], status: str, account_id: int | None) -> int:
+    """Allows or blocks those who were not yet, tells them where they last wrote, and returns how many they were."""
+    mine = sa.select(TelegramUser).where(TelegramUser.user_id.in_(user_ids), TelegramUser.status != status)
+    rows = connection.execute(mine.order_by(TelegramUser.user_id).with_for_update()).all()
+    if not rows:
+        return 0
+    changed = sa.update(TelegramUser).where(TelegramUser.user_id.in_([row.user_id for row in rows]))
+    approved_by = account_id if status == "allowed" else None
+    connection.execute(changed.values(status=status, approved_by=approved_by, updated_at=utc_now()))
+    action = "allow" if status == "allowed" else "block"
+    entries = []
+    for row in rows:
+        _tell(connection, row.user_id, status)
+        name = Person(row.user_id, row.first_name, row.last_name, row.username).name
+        entries.append(audit.entry(action, "bot user", row.user_id, name, {"status": [row.status, status]}))
+    audit.write(connection, entries)
+    return len(rows)
 
 
 def _tell(connection: Connection, user_id: int, status: str) -> None:

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,8 +31,9 @@ Result = TypeVar("Result")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The first of the two numbers of a PostgreSQL advisory lock; the second says which upload or source it guards.
-_LOCK_KINDS = {"upload": 0x6461, "source": 0x6462, "setup": 0x6463}
+_LOCK_KINDS = {"upload": 0x6461, "source": 0x6462, "setup": 0x6463, "job": 0x6464}
 _MICROSECOND = timedelta(microseconds=1)
+SQLITE_WAITS = 30  # seconds that a writer waits for the writer before it
 
 # Whether the next SQLite transaction takes the write lock at its start. A transaction that reads first and writes
 # later cannot wait for the lock (SQLite answers "database is locked" at once), so only requests that never write
@@ -94,8 +96,8 @@ class ReadingTime(TypeDecorator[datetime]):
 def engine_options(url: str) -> dict[str, Any]:
     """Pool and driver settings for one process of the server (each running import holds three connections)."""
     if url.startswith("sqlite"):
-        # timeout: how long a writer waits for the writer before it.
-        return {"pool_size": 10, "max_overflow": 40, "connect_args": {"timeout": 30, "check_same_thread": False}}
+        connect = {"timeout": SQLITE_WAITS, "check_same_thread": False}
+        return {"pool_size": 10, "max_overflow": 40, "connect_args": connect}
     return {
         "pool_size": 10,
         "max_overflow": 40,
@@ -128,6 +130,43 @@ def only_reading() -> Iterator[None]:
         yield
     finally:
         writes_expected.reset(token)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction of its own that may write, whatever the request around it said; committed at the end."""
+    token = writes_expected.set(True)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        writes_expected.reset(token)
+
+
+def note_if_free(engine: Engine, statement: sa.Executable) -> bool:
+    """Writes something of little weight, in a transaction of its own; False if SQLite was busy and nothing was written.
+
+    A page that only reads shall not wait half a minute for an import because a time is to be noted with it.
+    """
+    if engine.dialect.name == "postgresql":
+        with writing(engine) as connection:
+            connection.execute(statement)
+        return True
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA busy_timeout=50")
+        token = writes_expected.set(True)
+        try:
+            with connection.begin():
+                connection.execute(statement)
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        finally:
+            writes_expected.reset(token)
+            driver.execute(f"PRAGMA busy_timeout={SQLITE_WAITS * 1000}")
+    return True
 
 
 class Locks:
@@ -317,6 +356,11 @@ def edge_values(connection: Connection, edges: Sequence[int]) -> Any:
     return [moment(edge) for edge in edges[:-1]]
 
 
+def insert_or(connection: Connection, model: Any) -> Any:
+    """An INSERT that knows `.on_conflict_do_update(…)`, which both databases spell alike."""
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(model)
+
+
 def insert_new(connection: Connection, model: Any) -> sa.sql.dml.ReturningInsert[Any]:
     """INSERT that leaves rows alone whose key is there already, and returns the first key column of those it made."""
     return _insert_new(connection.dialect.name, model)
@@ -345,6 +389,44 @@ def latest(connection: Connection, sensor_ids: list[int], condition: str) -> lis
     query = f"SELECT sensor_id, time, value FROM reading WHERE {newest.format(':sensor')}"  # noqa: S608
     found = [columns(connection, query, {"sensor": sensor_id}, "itf") for sensor_id in sensor_ids]
     return [np.concatenate(column) for column in zip(*found, strict=True)]
+
+
+def is_one_of(connection: Connection, column: Any, values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """The column's value is one of these, of which there may be thousands: one parameter holds them all."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(list(values), postgresql.ARRAY(column.type)))  # type: ignore[no-any-return]
+    listed = sa.select(sa.func.json_each(json.dumps(list(values))).table_valued("value").c.value)
+    return column.in_(listed)  # type: ignore[no-any-return]
+
+
+class TookTooLong(Exception):
+    """A query was ended because its time was over."""
+
+
+@contextmanager
+def deadline(connection: Connection, seconds: float) -> Iterator[None]:
+    """Ends what this connection asks after about so many seconds, counted on PostgreSQL for each query; raises
+    TookTooLong. Nothing else can be asked in the transaction then."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "pgcode", None) != "57014":
+                raise
+            raise TookTooLong from None
+        return
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + seconds
+    driver.set_progress_handler(lambda: time.monotonic() > until, 10_000)
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        if "interrupted" not in str(error.orig):
+            raise
+        raise TookTooLong from None
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def chunk_width(connection: Connection) -> int | None:

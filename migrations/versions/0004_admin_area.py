@@ -19,6 +19,7 @@ INDEXES = (
     ("ix_message_sender_id_sent_at", "message", ["sender_id", "sent_at"]),
     ("ix_message_status_sent_at", "message", ["status", "sent_at"]),
     ("ix_message_update_id", "message", ["update_id"]),
+    ("ix_message_sensor_id", "message", ["sensor_id"]),
     ("ix_telegram_update_received_at", "telegram_update", ["received_at", "update_id"]),
     ("ix_upload_created_at", "upload", ["created_at", "id"]),
     ("ix_audit_entry_object", "audit_entry", ["object_type", "object_id", "id"]),

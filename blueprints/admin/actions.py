@@ -1,0 +1,176 @@
+"""Actions on chosen rows, and the jobs that the long ones become."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from blueprints.admin.lists import csv_response
+from blueprints.admin.pages import (
+    back_text,
+    bp,
+    find_key,
+    find_table,
+    list_url,
+    page,
+    row_or_404,
+    row_url,
+    settings,
+    timezone,
+    wants_fragment,
+    zone,
+)
+from blueprints.guard import role_required
+from daybook import sql
+from daybook.admin import csv_files, deleting, jobs, listing
+from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, run_later, run_now
+from daybook.admin.described import Action, Refused, Table
+from daybook.extensions import db
+from daybook.models import Account, Job
+
+
+@bp.post("/<slug>/<key>/do/<name>")
+@role_required("admin")
+def act_on_one(slug: str, key: str, name: str) -> ResponseReturnValue:
+    """An action that a row's own page offers; back to that page, or to where the form says."""
+    table = find_table(slug)
+    number = find_key(table, key)
+    row_or_404(table, number)
+    action = find_action(table, name)
+    try:
+        changed = run_now(db.engine, settings(), table, action, [number], current_user.id)
+    except Refused as error:
+        flash(str(error), "danger")
+    else:
+        flash(done_words(action, changed), "success" if changed else "warning")
+    return redirect(url_for("admin.index") if request.form.get("to") == "index" else row_url(table, number), 303)
+
+
+@bp.post("/<slug>/act")
+@role_required("admin")
+def act(slug: str) -> ResponseReturnValue:
+    """An action on the rows that were ticked, or on all that the list's address asks for."""
+    table = find_table(slug)
+    chosen = read_chosen(table)
+    name = request.form.get("action", "")
+    if chosen is None or not name:
+        flash("Tick some rows and choose an action first." if chosen is None else "Choose an action first.", "warning")
+        return redirect(list_url(table, request.args), 303)
+    if name == "export":
+        asked = listing.read(table, request.args, zone())
+        return csv_response(csv_files.stream(db.engine, table, asked, zone(), chosen.keys), slug)
+    if name == DELETE:
+        return delete_chosen(table, chosen)
+    action = find_action(table, name)
+    if action.asks and "confirmed" not in request.form:
+        return confirm_page(table, chosen, action)
+    return go(table, chosen, action)
+
+
+def go(table: Table, chosen: Chosen, action: Action) -> ResponseReturnValue:
+    """Does it at once where there are few rows, and else in the background."""
+    keys = chosen.few(db.engine)
+    if keys is None:
+        title = f"{action.label}: {table.many.lower()}"
+        job_id = run_later(db.engine, settings(), chosen, action.name, title, current_user.id)
+        return redirect(url_for("admin.job", job_id=job_id), 303)
+    try:
+        changed = run_now(db.engine, settings(), table, action, keys, current_user.id)
+    except Refused as error:
+        flash(str(error), "danger")
+    else:
+        flash(done_words(action, changed), "success" if changed else "warning")
+    return redirect(list_url(table, request.args), 303)
+
+
+def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
+    """Asks, and then deletes exactly what was shown; many in the background."""
+    if table.deletion is None:
+        abort(404, f"Nothing is deleted from {table.many.lower()}.")
+    keys = chosen.few(db.engine)
+    if keys is None:
+        if "confirmed" not in request.form:
+            return confirm_page(table, chosen, None)
+        title = f"Delete {table.many.lower()}"
+        job_id = run_later(db.engine, settings(), chosen, DELETE, title, current_user.id)
+        return redirect(url_for("admin.job", job_id=job_id), 303)
+    with sql.only_reading(), db.engine.connect() as connection:
+        plan = deleting.plan(connection, table, keys)
+    problem = ""
+    if "confirmed" in request.form and request.form.get("mark") != plan.mark:
+        problem = "Something else would go now than this page has shown. Look again."
+    elif "confirmed" in request.form:
+        chosen = Chosen(table, keys, {}, timezone())
+        if plan.size > table.deletion.at_once and not plan.obstacles:
+            title = f"Delete {plan.count} {table.many.lower()}"
+            job_id = run_later(db.engine, settings(), chosen, DELETE, title, current_user.id)
+            return redirect(url_for("admin.job", job_id=job_id), 303)
+        try:
+            count = deleting.delete(db.engine, settings(), table, keys, current_user.id, plan.mark)
+        except (deleting.CannotGo, Refused) as error:
+            problem = str(error)
+        except deleting.NotAsShown:
+            problem = "Something else would go now than this page has shown. Look again."
+        else:
+            flash(f"{count:,} deleted.", "success")
+            return redirect(list_url(table, request.args), 303)
+    status = 409 if problem else 200
+    return page("admin/delete_many.html", status, table=table, plan=plan, chosen=chosen, problem=problem, **carried())
+
+
+def confirm_page(table: Table, chosen: Chosen, action: Action | None) -> ResponseReturnValue:
+    count, more = chosen.count(db.engine)
+    return page("admin/confirm.html", table=table, chosen=chosen, action=action, count=count, more=more, **carried())
+
+
+def carried() -> dict[str, Any]:
+    """What a page that asks takes along to the request that is confirmed."""
+    return {"arguments": request.args, "ticked": request.form.getlist("key"), "all": request.form.get("rows") == "all"}
+
+
+def read_chosen(table: Table) -> Chosen | None:
+    """The rows that were chosen; None where none were."""
+    if request.form.get("rows") == "all":
+        return Chosen(table, None, dict(request.args), timezone())
+    keys = [table.read_key(text) for text in request.form.getlist("key")[:MOST_CHOSEN]]
+    found = [key for key in keys if key is not None]
+    return Chosen(table, found, dict(request.args), timezone()) if found else None
+
+
+def find_action(table: Table, name: str) -> Action:
+    action = table.action(name)
+    if action is None:
+        abort(404, f"There is no action “{name}” for {table.many.lower()}.")
+    return action
+
+
+def done_words(action: Action, changed: int) -> str:
+    return action.done.replace("{count}", f"{changed:,}") if changed else "Nothing had to be changed."
+
+
+# --- jobs ---------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/jobs/<int:job_id>")
+@role_required("admin")
+def job(job_id: int) -> ResponseReturnValue:
+    """How far a job is; for htmx only that."""
+    with sql.only_reading(), db.engine.connect() as connection:
+        query = sa.select(Job.__table__, Account.username).outerjoin(Account, Account.id == Job.account_id)
+        found = connection.execute(query.where(Job.id == min(job_id, 2**31 - 1))).first()
+    if found is None:
+        abort(404, f"There is no job {job_id}.")
+    template = "admin/job_part.html" if wants_fragment() else "admin/job.html"
+    return page(template, job=found, open=found.status in jobs.OPEN, back=back_text())
+
+
+@bp.post("/jobs/<int:job_id>/cancel")
+@role_required("admin")
+def cancel_job(job_id: int) -> ResponseReturnValue:
+    """Ends the job after the rows that are being worked on."""
+    with db.engine.begin() as connection:
+        ended = jobs.cancel(connection, min(job_id, 2**31 - 1))
+    flash("It ends after the rows that are being worked on." if ended else "It had ended already.", "info")
+    return redirect(url_for("admin.job", job_id=job_id), 303)

@@ -1,0 +1,121 @@
+"""What the views of the admin area share: the blueprint, the table and row that an address names, the frame."""
+
+import json
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Blueprint, abort, current_app, make_response, render_template, request, url_for
+from flask.wrappers import Response
+from flask_login import current_user
+
+from daybook import audit, sql
+from daybook.admin.described import Key, Table
+from daybook.admin.listing import find_row
+from daybook.admin.tables import BY_SLUG, TABLES
+from daybook.config import Settings
+from daybook.extensions import db
+from daybook.times import TimeError, zone_named
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+def settings() -> Settings:
+    """The settings of this app."""
+    found: Settings = current_app.config["DAYBOOK"]
+    return found
+
+
+def timezone() -> str:
+    """The name of the time zone of whoever asks."""
+    name: str = current_user.timezone
+    try:
+        zone_named(name)
+    except TimeError:  # it went from the system's list since
+        return "UTC"
+    return name
+
+
+def zone() -> tzinfo:
+    return zone_named(timezone())
+
+
+def find_table(slug: str) -> Table:
+    """The table, or the answer 404."""
+    if slug not in BY_SLUG:
+        abort(404, f"There is no table “{slug}” in the admin area.")
+    return BY_SLUG[slug]
+
+
+def find_key(table: Table, text: str) -> Key:
+    """The key, or the answer 404."""
+    key = table.read_key(text)
+    if key is None:
+        abort(404, f"There is no {table.one} {text}.")
+    return key
+
+
+def row_or_404(table: Table, key: Key) -> Mapping[str, Any]:
+    """The row with all its columns, or the answer 404."""
+    with sql.only_reading(), db.engine.connect() as connection:
+        row = find_row(connection, table, key)
+    if row is None:
+        abort(404, f"There is no {table.one} {key}; it may have been deleted.")
+    return row
+
+
+def back_arguments() -> dict[str, str]:
+    """What the list asked for from which somebody came; every link and form of theirs takes it along."""
+    text = request.args.get("back", "")
+    return dict(parse_qsl(text, max_num_fields=30)) if len(text) <= 2000 else {}
+
+
+def back_text() -> str:
+    """The same as it stands in an address."""
+    return urlencode(back_arguments())
+
+
+def list_url(table: Table, arguments: Mapping[str, str] | None = None) -> str:
+    """The address of a list."""
+    return url_for("admin.list_rows", slug=table.slug, **(arguments or {}))  # type: ignore[arg-type]
+
+
+def row_url(table: Table, key: Any, view: str = "show") -> str:
+    """The address of a row, that leads back to the list that one came from."""
+    return url_for(f"admin.{view}", slug=table.slug, key=key, back=back_text() or None)
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """The whole page."""
+    return make_response(render_template(template, tables=TABLES, **values), status)
+
+
+def wants_fragment() -> bool:
+    """Whether htmx asks for the part that changes. Going back, it wants the whole page."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+@bp.app_template_global("admin_url")
+def admin_url(slug: str, key: Any) -> str:
+    """The address of a row, for links from one table to another."""
+    return url_for("admin.show", slug=slug, key=key)
+
+
+@bp.app_template_filter("query_text")
+def query_text(arguments: Mapping[str, str]) -> str:
+    """Arguments as one text, for `back`."""
+    return urlencode(arguments)
+
+
+@bp.app_template_filter("pretty_json")
+def pretty_json(value: Any) -> str:
+    """JSON over several lines, in the letters that were meant."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@bp.context_processor
+def words() -> dict[str, Any]:
+    """What the macros of the admin area call things."""
+    slugs = {table.object_type: table.slug for table in TABLES}
+    return {"origins": audit.ORIGINS, "slug_of": slugs.get}

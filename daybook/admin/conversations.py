@@ -1,0 +1,153 @@
+"""Messages as a conversation: with one person, around one message, and one text for everybody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from daybook import audit, outbox
+from daybook.admin.described import Refused, Work
+from daybook.admin.jobs import TASKS, Task
+from daybook.models import Chat, Message, MessageReading, Sensor, Source, TelegramUpdate, TelegramUser
+
+PAGE = 50
+MAX_TEXT = 4096
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A part of a conversation, oldest first. earlier: the message before which the part before it lies."""
+
+    messages: list[Any]
+    earlier: int | None
+    waiting: bool
+
+
+def with_user(connection: Connection, user_id: int, before: int | None = None) -> Talk:
+    """The private chat with this person, which has their id; the last part of it, or that before a message."""
+    query = sa.select(Message.__table__).where(Message.chat_id == user_id, Message.method != "editMessageText")
+    if before is not None:
+        at = sa.select(Message.sent_at, Message.id).where(Message.id == min(before, 2**62))
+        row = connection.execute(at).first()
+        if row is not None:
+            here = sa.tuple_(sa.literal(row.sent_at, Message.sent_at.type), sa.literal(row.id, sa.BigInteger))
+            query = query.where(sa.tuple_(Message.sent_at, Message.id) < here)
+    rows = list(connection.execute(query.order_by(Message.sent_at.desc(), Message.id.desc()).limit(PAGE + 1)))
+    shown = rows[:PAGE][::-1]
+    return Talk(
+        shown,
+        shown[0].id if len(rows) > PAGE else None,
+        any(row.direction == "out" and row.status in ("queued", "sending") for row in shown),
+    )
+
+
+def can_be_answered(connection: Connection, user_id: int) -> bool:
+    """Whether they have ever written to the bot: before that, no bot may write to them."""
+    return connection.scalar(sa.select(Chat.chat_id).where(Chat.chat_id == user_id)) is not None
+
+
+def answer(work: Work, user_id: int, text: str) -> int:
+    """Queues a message to this person; returns its id. Raises Refused."""
+    text = checked(text)
+    if not can_be_answered(work.connection, user_id):
+        raise Refused({"text": ["This person has not written to the bot yet; before that, it may not write to them."]})
+    message_id = outbox.queue(work.connection, user_id, text)
+    audit.note(work.connection, "write to", "bot user", user_id, f"bot user {user_id}", {"text": [None, text]})
+    return message_id
+
+
+def checked(text: str) -> str:
+    """The text as it can be sent; raises Refused."""
+    text = text.replace("\r\n", "\n").strip()
+    if not text:
+        raise Refused({"text": ["Write something first."]})
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Refused({"text": ["The text holds a character that cannot be sent; type it again by hand."]})
+    # Telegram counts UTF-16 code units (Bot API, MessageEntity).
+    length = len(text.encode("utf-16-le")) // 2
+    if length > MAX_TEXT:
+        raise Refused({"text": [f"The text has {length:,} characters; Telegram takes at most {MAX_TEXT:,}."]})
+    return text
+
+
+def raw_update(connection: Connection, update_id: int | None) -> Any:
+    """The update that brought a message, as it came."""
+    if update_id is None:
+        return None
+    return connection.scalar(sa.select(TelegramUpdate.payload).where(TelegramUpdate.update_id == update_id))
+
+
+def readings_of(connection: Connection, message_id: int) -> list[Any]:
+    """The readings that a message made."""
+    columns = (
+        MessageReading.sensor_id,
+        MessageReading.time,
+        MessageReading.value,
+        MessageReading.taken_back_at,
+        Sensor.name.label("sensor"),
+        Sensor.unit,
+        Source.name.label("source"),
+    )
+    query = sa.select(*columns).join(Sensor, Sensor.id == MessageReading.sensor_id)
+    query = query.join(Source, Source.id == Sensor.source_id).where(MessageReading.message_id == message_id)
+    return list(connection.execute(query.order_by(MessageReading.line, MessageReading.id)))
+
+
+def related_messages(connection: Connection, message_id: int) -> list[Any]:
+    """The message that this one answers, and those that answer it, within the chat."""
+    mine = connection.execute(
+        sa.select(Message.chat_id, Message.reply_to_id, Message.sent_at).where(Message.id == message_id)
+    ).first()
+    if mine is None:
+        return []
+    near = Message.chat_id == mine.chat_id, Message.sent_at >= mine.sent_at
+    answers = sa.select(Message.__table__).where(*near).order_by(Message.sent_at, Message.id).limit(200)
+    found = [row for row in connection.execute(answers) if row.reply_to_id == message_id]
+    if mine.reply_to_id is not None:
+        question = sa.select(Message.__table__).where(Message.id == mine.reply_to_id)
+        found = list(connection.execute(question)) + found
+    return found
+
+
+def messages_of_update(connection: Connection, update_id: int) -> list[Any]:
+    """The messages that an update brought."""
+    query = sa.select(Message.__table__).where(Message.update_id == update_id)
+    return list(connection.execute(query.order_by(Message.id)))
+
+
+# --- to everybody -------------------------------------------------------------------------------------------------
+
+
+def _reachable(after: int | None = None) -> sa.Select[Any]:
+    chat = sa.exists().where(Chat.chat_id == TelegramUser.user_id)
+    query = sa.select(TelegramUser.user_id).where(TelegramUser.status == "allowed", chat)
+    return query if after is None else query.where(TelegramUser.user_id > after)
+
+
+def reachable(connection: Connection) -> int:
+    """How many people a broadcast reaches: those who are allowed and have written to the bot."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(_reachable().subquery())) or 0
+
+
+def allowed(connection: Connection) -> int:
+    """How many people are allowed."""
+    return connection.scalar(sa.select(sa.func.count()).where(TelegramUser.status == "allowed")) or 0
+
+
+def _count(connection: Connection, _parameters: Mapping[str, Any]) -> int:
+    return reachable(connection)
+
+
+def _keys(connection: Connection, _parameters: Mapping[str, Any], after: Any, limit: int) -> list[Any]:
+    return list(connection.scalars(_reachable(after).order_by(TelegramUser.user_id).limit(limit)))
+
+
+def _work(work: Work, parameters: Mapping[str, Any], keys: Sequence[Any]) -> int:
+    for user_id in keys:
+        outbox.queue(work.connection, user_id, parameters["text"])
+    return len(keys)
+
+
+TASKS["broadcast"] = Task(_count, _keys, _work, batch=lambda _parameters: 20)

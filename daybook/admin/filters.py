@@ -1,0 +1,156 @@
+"""Filters of a list: each is one word in its address, and tells what could be chosen next."""
+
+import calendar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from daybook.admin.searching import contains
+
+_MOST_YEARS = 12
+_MOST_FOUND = 10
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What can be chosen. condition: of the rows that it leaves, to count them; None where nobody should."""
+
+    value: str
+    label: str
+    condition: Any = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few values; each has its label and its condition."""
+
+    name: str
+    label: str
+    options: Mapping[str, tuple[str, Any]]
+
+    def condition(self, text: str, _zone: tzinfo) -> Any:
+        """The rows that are left; None for a value that there is not."""
+        return self.options[text][1] if text in self.options else None
+
+    def words(self, _connection: Connection, text: str) -> str:
+        return self.options[text][0]
+
+    def choices(self, _connection: Connection, text: str, _zone: tzinfo) -> list[Choice]:
+        return [Choice(value, label, found, value == text) for value, (label, found) in self.options.items()]
+
+
+def by_value(name: str, label: str, column: Any, values: Mapping[str, str]) -> OneOf:
+    """The filter whose choices are values of the column."""
+    return OneOf(name, label, {value: (words, column == value) for value, words in values.items()})
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A year, a month of it, a day of that, in the account's time zone: 2026, 2026-11, 2026-11-18."""
+
+    name: str
+    label: str
+    column: Any
+
+    def condition(self, text: str, zone: tzinfo) -> Any:
+        span = _span(text)
+        if span is None:
+            return None
+        first, after = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in span)
+        return sa.and_(self.column >= first, self.column < after)
+
+    def words(self, _connection: Connection, text: str) -> str:
+        parts = text.split("-")
+        if len(parts) == 2:
+            return f"{calendar.month_name[int(parts[1])]} {parts[0]}"
+        return text
+
+    def choices(self, connection: Connection, text: str, zone: tzinfo) -> list[Choice]:
+        """What can be chosen next: years, or the months of the chosen year, or the days of the chosen month."""
+        values = self._next(connection, text, zone)
+        return [Choice(value, self._short(value), self.condition(value, zone), value == text) for value in values]
+
+    def _next(self, connection: Connection, text: str, zone: tzinfo) -> list[str]:
+        if text.count("-") == 2:
+            return [text]
+        if text.count("-") == 1:
+            year, month = map(int, text.split("-"))
+            return [f"{text}-{day:02}" for day in range(1, calendar.monthrange(year, month)[1] + 1)]
+        if text:
+            return [f"{text}-{month:02}" for month in range(1, 13)]
+        first, last = (connection.scalar(sa.select(end(self.column))) for end in (sa.func.min, sa.func.max))
+        if first is None or last is None:
+            return []
+        newest, oldest = last.astimezone(zone).year, first.astimezone(zone).year
+        return [str(year) for year in range(newest, max(oldest, newest - _MOST_YEARS + 1) - 1, -1)]
+
+    @staticmethod
+    def _short(value: str) -> str:
+        parts = value.split("-")
+        return calendar.month_name[int(parts[1])] if len(parts) == 2 else parts[-1].lstrip("0") or value
+
+
+def _span(text: str) -> tuple[date, date] | None:
+    """The first day, and the one after the last."""
+    try:
+        parts = [int(part) for part in text.split("-")] if text.isascii() else []
+        if len(parts) == 1 and 1900 <= parts[0] <= 2999:
+            return date(parts[0], 1, 1), date(parts[0] + 1, 1, 1)
+        if len(parts) == 2 and 1900 <= parts[0] <= 2999:
+            first = date(parts[0], parts[1], 1)
+            return first, (first + timedelta(days=31)).replace(day=1)
+        if len(parts) == 3 and 1900 <= parts[0] <= 2999:
+            day = date(*parts)
+            return day, day + timedelta(days=1)
+    except ValueError:
+        pass
+    return None
+
+
+@dataclass(frozen=True)
+class Related:
+    """A row of another table, by its key; where something else is typed, all rows whose title holds that.
+
+    There may be thousands, so they are found by typing and not listed.
+    """
+
+    name: str
+    label: str
+    column: Any
+    key: Any
+    title: Any
+    read_key: Callable[[str], Any]
+    placeholder: str = "Name or id"
+
+    def condition(self, text: str, _zone: tzinfo) -> Any:
+        key = self.read_key(text)
+        if key is not None:
+            return self.column == key
+        found = sa.select(self.key).where(contains(self.title, text)) if text.strip() and "\0" not in text else None
+        return self.column.in_(found) if found is not None else None
+
+    def words(self, connection: Connection, text: str) -> str:
+        key = self.read_key(text)
+        title = None if key is None else connection.scalar(sa.select(self.title).where(self.key == key))
+        return title or text
+
+    def choices(self, connection: Connection, text: str, _zone: tzinfo) -> list[Choice]:
+        """The rows that were meant, where it is not one alone."""
+        if not text.strip() or self.read_key(text) is not None:
+            return []
+        found = sa.select(self.key, self.title.label("title")).where(contains(self.title, text)).limit(_MOST_FOUND)
+        return [Choice(str(row[0]), row.title or str(row[0]), None) for row in connection.execute(found)]
+
+
+Filter = OneOf | Dates | Related
+
+
+def whole_number(text: str) -> int | None:
+    """The id that the text is; None where it is none."""
+    digits = text.strip().removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 18 else None

@@ -1,0 +1,298 @@
+"""A page of a table: searched, filtered, sorted, from one key to the next, and quick however many rows there are.
+
+Nothing here counts a large table, or reads more of it than a page and a bounded number of keys: first it looks for at
+most `MOST_KEYS` rows that match. Where there are no more, exactly those are sorted, however far they lie from the
+beginning. Where there are more, they lie so close that walking along the index of the order soon has a page of them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import sql
+from daybook.admin import searching
+from daybook.admin.described import Column, Table
+from daybook.admin.filters import Choice, Filter
+
+PAGE = 50
+MOST_KEYS = 10_000
+MOST_COUNTED = 1_000  # per choice of a filter
+_PATIENCE = 0.12  # seconds for the counts of all choices; then the page goes without them
+_LONGEST = 300  # characters of a value in an address
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an address asks of a list. after, before: the last, or first, row of the page that is left."""
+
+    sort: str
+    search: str = ""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[Any, Any] | None = None
+    before: tuple[Any, Any] | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it asks for less than every row."""
+        return bool(self.search or self.chosen)
+
+    def arguments(self, table: Table) -> dict[str, str]:
+        """The same as an address says it, without the place within the list."""
+        sort = {} if self.sort == table.order else {"sort": self.sort}
+        return ({"q": self.search} if self.search else {}) | dict(self.chosen) | sort
+
+    def sorted_by(self, table: Table, name: str) -> dict[str, str]:
+        """The address that sorts by this column: upwards at first, then downwards."""
+        return replace(self, sort=f"-{name}" if self.sort == name else name).arguments(table)
+
+    def with_choice(self, table: Table, name: str, value: str) -> dict[str, str]:
+        """The address with this choice; an empty value takes the filter off."""
+        chosen = {key: text for key, text in self.chosen.items() if key != name}
+        return replace(self, chosen=chosen | ({name: value} if value else {})).arguments(table)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A choice and how many rows it leaves: None where nobody counted, `more` where there are at least as many."""
+
+    choice: Choice
+    count: int | None
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A filter as the page shows it. words: what is chosen, "" where nothing is."""
+
+    filter: Filter
+    value: str
+    words: str
+    choices: list[Counted]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of rows, each a mapping of column names, and `key`, `title` and `NAME__link` for columns that link.
+
+    count: of all that match, at most MOST_KEYS; more: there are more than that. next, previous: places to go on from.
+    """
+
+    table: Table
+    asked: Asked
+    rows: list[Mapping[str, Any]]
+    count: int
+    more: bool
+    next: str | None
+    previous: str | None
+    facets: list[Facet]
+
+
+# --- the address --------------------------------------------------------------------------------------------------
+
+
+def read(table: Table, arguments: Mapping[str, str], zone: tzinfo) -> Asked:
+    """What the address asks; whatever in it cannot be meant is left out."""
+    sort = arguments.get("sort", "")
+    column = table.column(sort.removeprefix("-"))
+    if column is None or not column.sort:
+        sort = table.order
+    chosen = {
+        filter_.name: text
+        for filter_ in table.filters
+        if (text := arguments.get(filter_.name, "").strip()[:_LONGEST]) and filter_.condition(text, zone) is not None
+    }
+    search = " ".join(searching.words_of(arguments.get("q", ""))) if table.search else ""
+    asked = Asked(sort, search, chosen)
+    return replace(
+        asked,
+        after=_read_place(table, asked, arguments.get("after", "")),
+        before=_read_place(table, asked, arguments.get("before", "")),
+    )
+
+
+def _order(table: Table, asked: Asked) -> tuple[Column, bool]:
+    column = table.column(asked.sort.removeprefix("-"))
+    assert column is not None
+    return column, asked.sort.startswith("-")
+
+
+def _place(table: Table, asked: Asked, row: Mapping[str, Any]) -> str:
+    value = row[_order(table, asked)[0].name]
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).isoformat()
+    return json.dumps([value, row["key"]], separators=(",", ":"), ensure_ascii=False)
+
+
+def _read_place(table: Table, asked: Asked, text: str) -> tuple[Any, Any] | None:
+    if not text or len(text) > 3000:
+        return None
+    column, _ = _order(table, asked)
+    try:
+        value, key = json.loads(text)
+        if isinstance(column.value.type, sql.UtcDateTime | sa.DateTime):
+            value = datetime.fromisoformat(value)
+            value = value if value.tzinfo else None
+    except (ValueError, TypeError, RecursionError):
+        return None
+    kind = datetime if isinstance(value, datetime) else column.value.type.python_type
+    if kind is bool:
+        kind = bool if isinstance(value, bool) else str
+    if not isinstance(value, kind) or table.read_key(str(key)) != key:
+        return None
+    if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and abs(value) >= 2**63):
+        return None
+    return value, key
+
+
+# --- the rows -----------------------------------------------------------------------------------------------------
+
+
+def conditions(connection: Connection, table: Table, asked: Asked, zone: tzinfo, without: str = "") -> list[Any]:
+    """What the rows have to fulfil; `without` the filter of that name."""
+    found = searching.condition(connection, table.search, asked.search)
+    for filter_ in table.filters:
+        if filter_.name in asked.chosen and filter_.name != without:
+            found.append(filter_.condition(asked.chosen[filter_.name], zone))
+    return found
+
+
+def selected(table: Table) -> sa.Select[Any]:
+    """Every row with all its columns."""
+    values = [column.value.label(column.name) for column in table.columns]
+    links = [column.link_key.label(f"{column.name}__link") for column in table.columns if column.link]
+    return sa.select(table.key.label("key"), table.title.label("title"), *values, *links).select_from(table.rows)
+
+
+def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listing:
+    """The page that is asked for."""
+    with sql.snapshot(engine) as connection:
+        wanted = conditions(connection, table, asked, zone)
+        keys = _matching(connection, table, wanted, MOST_KEYS + 1) if wanted else None
+        query = selected(table)
+        if keys is not None and len(keys) <= MOST_KEYS:
+            count, more = len(keys), False
+            query = query.where(sql.is_one_of(connection, table.key, keys))
+        else:
+            count = len(keys) if keys is not None else _count(connection, table, [], MOST_KEYS + 1)
+            count, more = min(count, MOST_KEYS), count > MOST_KEYS
+            query = query.where(*wanted)
+        rows, following, preceding = _page(connection, table, asked, query)
+    return Listing(
+        table,
+        asked,
+        rows,
+        count,
+        more,
+        _place(table, asked, rows[-1]) if rows and following else None,
+        _place(table, asked, rows[0]) if rows and preceding else None,
+        _facets(engine, table, asked, zone),
+    )
+
+
+def _page(
+    connection: Connection, table: Table, asked: Asked, query: sa.Select[Any]
+) -> tuple[list[Mapping[str, Any]], bool, bool]:
+    """The rows in their order, and whether there are others after and before them."""
+    column, downwards = _order(table, asked)
+    backwards = asked.before is not None and asked.after is None
+    place = asked.before if backwards else asked.after
+    falling = downwards != backwards
+    by = (column.value, table.key)
+    if place is not None:
+        here = sa.tuple_(sa.literal(place[0], column.value.type), sa.literal(place[1], table.key.type))
+        query = query.where(sa.tuple_(*by) < here if falling else sa.tuple_(*by) > here)
+    query = query.order_by(*(part.desc() if falling else part.asc() for part in by)).limit(PAGE + 1)
+    found: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
+    beyond = len(found) > PAGE
+    rows = found[:PAGE]
+    if backwards:
+        return rows[::-1], True, beyond
+    return rows, beyond, place is not None
+
+
+def _matching(connection: Connection, table: Table, wanted: list[Any], limit: int) -> list[Any]:
+    return list(connection.scalars(sa.select(table.key).select_from(table.rows).where(*wanted).limit(limit)))
+
+
+def _count(connection: Connection, table: Table, wanted: list[Any], limit: int) -> int:
+    found = sa.select(sa.literal(1)).select_from(_narrowest(table)).where(*wanted).limit(limit).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+
+
+def _narrowest(table: Table) -> Any:
+    """The table itself, without what its rows are joined with, which an outer join makes neither more nor fewer."""
+    return table.key.table
+
+
+def count_all(connection: Connection, table: Table, limit: int = MOST_KEYS) -> tuple[int, bool]:
+    """How many rows there are, and whether there are more than that."""
+    count = _count(connection, table, [], limit + 1)
+    return min(count, limit), count > limit
+
+
+def find_row(connection: Connection, table: Table, key: Any) -> Mapping[str, Any] | None:
+    """One row with all its columns."""
+    row = connection.execute(selected(table).where(table.key == key)).mappings().first()
+    return None if row is None else dict(row)
+
+
+# --- filters ------------------------------------------------------------------------------------------------------
+
+
+def _facets(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> list[Facet]:
+    if not table.filters:
+        return []
+    with sql.only_reading(), engine.connect() as connection:
+        facets = []
+        for filter_ in table.filters:
+            value = asked.chosen.get(filter_.name, "")
+            words = filter_.words(connection, value) if value else ""
+            choices = filter_.choices(connection, value, zone)
+            facets.append((filter_, value, words, choices, conditions(connection, table, asked, zone, filter_.name)))
+    counts = _counts(engine, table, [(others, choice) for *_, choices, others in facets for choice in choices])
+    return [
+        Facet(filter_, value, words, [_counted(choice, next(counts)) for choice in choices])
+        for filter_, value, words, choices, _ in facets
+    ]
+
+
+def _counted(choice: Choice, count: int | None) -> Counted:
+    return Counted(choice, count if count is None else min(count, MOST_COUNTED), (count or 0) > MOST_COUNTED)
+
+
+def _counts(engine: Engine, table: Table, wanted: list[tuple[list[Any], Choice]]) -> Iterator[int | None]:
+    """How many rows each choice leaves, in one question; None for all of them where that takes too long."""
+    queries = []
+    for number, (others, choice) in enumerate(wanted):
+        if choice.condition is not None:
+            rows = sa.select(sa.literal(1)).select_from(table.rows).where(*others, choice.condition)
+            counted = sa.select(sa.func.count()).select_from(rows.limit(MOST_COUNTED + 1).subquery())
+            queries.append(sa.select(sa.literal(number).label("number"), counted.scalar_subquery().label("found")))
+    counts: dict[int, int] = {}
+    if queries:
+        try:
+            with sql.only_reading(), engine.connect() as connection, sql.deadline(connection, _PATIENCE):
+                counts = {row.number: row.found for row in connection.execute(sa.union_all(*queries))}
+        except sql.TookTooLong:
+            pass
+    return (counts.get(number) for number in range(len(wanted)))
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+
+def next_keys(connection: Connection, table: Table, wanted: list[Any], after: Any, limit: int) -> list[Any]:
+    """The keys that match and come after this one (None: from the first), in ascending order."""
+    query = sa.select(table.key).select_from(table.rows).where(*wanted).order_by(table.key).limit(limit)
+    return list(connection.scalars(query if after is None else query.where(table.key > after)))
+
+
+def still_there(connection: Connection, table: Table, keys: list[Any]) -> list[Any]:
+    """Those of the keys whose rows exist, in ascending order."""
+    query = sa.select(table.key).where(sql.is_one_of(connection, table.key, keys)).order_by(table.key)
+    return list(connection.scalars(query))

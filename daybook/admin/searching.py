@@ -1,0 +1,77 @@
+"""A search: every word of it must be found in one of a table's fields."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+MAX_WORDS = 8
+MAX_LETTERS = 200
+_MOST_RELATED = 1000
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Contains:
+    """Finds the word anywhere in a column, small letters or large."""
+
+    column: Any
+
+    def condition(self, connection: Connection, word: str) -> Any:
+        return contains(self.column, word)
+
+
+@dataclass(frozen=True)
+class Number:
+    """Finds a whole number that is the column's value."""
+
+    column: Any
+
+    def condition(self, connection: Connection, word: str) -> Any:
+        digits = word.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or int(word) > _LARGEST or len(digits) > 19:
+            return None
+        largest = _LARGEST if isinstance(self.column.type, sa.BigInteger) else 2**31 - 1
+        return self.column == int(word) if abs(int(word)) <= largest else None
+
+
+@dataclass(frozen=True)
+class Through:
+    """Finds the word in rows that the column refers to: those keys are looked up first, so that an index serves the
+    column itself."""
+
+    column: Any
+    key: Any
+    found_in: tuple[Any, ...]
+
+    def condition(self, connection: Connection, word: str) -> Any:
+        wanted = sa.select(self.key).where(sa.or_(*(contains(column, word) for column in self.found_in)))
+        keys = list(connection.scalars(wanted.limit(_MOST_RELATED)))
+        return self.column.in_(keys) if keys else None
+
+
+Search = Contains | Number | Through
+
+
+def contains(column: Any, word: str) -> Any:
+    """The column holds the word, whatever its letters' case; a wildcard in it is a letter like any other."""
+    return column.icontains(word, autoescape=True)
+
+
+def words_of(text: str) -> list[str]:
+    """The words to be found; what no database can look for is left out."""
+    return text.replace("\0", " ").encode("utf-8", "ignore").decode()[:MAX_LETTERS].split()[:MAX_WORDS]
+
+
+def condition(connection: Connection, fields: tuple[Search, ...], text: str) -> list[Any]:
+    """One condition per word."""
+    found = []
+    for word in words_of(text):
+        ways = [way for way in (field.condition(connection, word) for field in fields) if way is not None]
+        found.append(sa.or_(*ways) if ways else sa.false())
+    return found
+
+
+Finder = Callable[[Connection, str], Any]

@@ -1,0 +1,20 @@
+"""The tables of the admin area, in the order of its menu."""
+
+from daybook.admin.described import Table
+from daybook.admin.tables import accounts, book, history, messages, uploads, users
+
+TABLES: tuple[Table, ...] = (
+    users.USERS,
+    messages.MESSAGES,
+    messages.UPDATES,
+    book.SOURCES,
+    book.SENSORS,
+    uploads.UPLOADS,
+    uploads.FILE_TYPES,
+    book.COUNTERS,
+    accounts.ACCOUNTS,
+    accounts.TOKENS,
+    history.AUDIT,
+)
+BY_SLUG = {table.slug: table for table in TABLES}
+BY_OBJECT_TYPE = {table.object_type: table for table in TABLES}

@@ -1,0 +1,291 @@
+"""Sources, sensors and counters."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from daybook import raw_copies, sql
+from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.filters import OneOf, Related, by_value, whole_number
+from daybook.admin.searching import Contains
+from daybook.models import Chat, Counter, MessageReading, Reading, Replacement, Sensor, Source, Upload
+from daybook.source_lock import SourceBusy, give_up_after, lock_source
+
+KINDS = {"gauge": "Gauge: a mean makes sense", "amount": "Amount: a sum makes sense"}
+_BUSY = "A file is being imported into one of these sources right now. Try again when that has ended."
+_PATIENCE = 5.0
+
+
+def _count(connection: Connection, *conditions: Any) -> int:
+    return connection.scalar(sa.select(sa.func.count()).where(*conditions)) or 0
+
+
+def _readings(connection: Connection, *conditions: Any) -> int:
+    return int(connection.scalar(sa.select(sa.func.sum(Sensor.reading_count)).where(*conditions)) or 0)
+
+
+@contextmanager
+def _locked(engine: Engine, source_ids: Sequence[int]) -> Iterator[None]:
+    """Nobody imports into these sources meanwhile."""
+    with sql.Locks(engine) as locks:
+        try:
+            for source_id in sorted(source_ids):
+                lock_source(locks, source_id, give_up_after(_PATIENCE, _BUSY))
+        except SourceBusy as error:
+            raise Refused(str(error)) from None
+        yield
+
+
+@contextmanager
+def _sources_of(engine: Engine, keys: Sequence[int]) -> Iterator[None]:
+    with sql.only_reading(), engine.connect() as connection:
+        wanted = sa.select(Sensor.source_id).where(Sensor.id.in_(keys)).distinct()
+        source_ids = list(connection.scalars(wanted))
+    with _locked(engine, source_ids):
+        yield
+
+
+def _delete_readings(connection: Connection, sensor_ids: Sequence[int]) -> None:
+    sql.allow_large_changes(connection)
+    connection.execute(sa.delete(Reading).where(sql.is_one_of(connection, Reading.sensor_id, sensor_ids)))
+    connection.execute(sa.delete(Replacement).where(sql.is_one_of(connection, Replacement.sensor_id, sensor_ids)))
+
+
+# --- sources ------------------------------------------------------------------------------------------------------
+
+
+def _load_source(connection: Connection, key: int) -> Mapping[str, Any] | None:
+    return first_row(connection, sa.select(Source.name).where(Source.id == key))
+
+
+def _check_source_name(connection: Connection, name: str, but: int | None) -> None:
+    if connection.scalar(sa.select(Source.id).where(Source.name == name, Source.id != (but or 0))) is not None:
+        raise Refused({"name": [f"There is a source “{name}” already."]})
+
+
+def _add_source(work: Work, values: Mapping[str, Any]) -> int:
+    _check_source_name(work.connection, values["name"], None)
+    return work.connection.execute(sa.insert(Source).values(values).returning(Source.id)).scalar_one()
+
+
+def _change_source(work: Work, key: int, values: Mapping[str, Any]) -> None:
+    _check_source_name(work.connection, values["name"], key)
+    work.connection.execute(sa.update(Source).where(Source.id == key).values(values))
+
+
+def _going_with_source(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    return [
+        Going("sensors", _count(connection, Sensor.source_id.in_(keys))),
+        Going("readings", _readings(connection, Sensor.source_id.in_(keys))),
+        Going("uploads, with their accounts of lines and the copies of their files", _uploads(connection, keys)),
+        Going("chats that record into it", _count(connection, Chat.source_id.in_(keys)), stays=True),
+    ]
+
+
+def _uploads(connection: Connection, source_ids: Sequence[int]) -> int:
+    return _count(connection, Upload.source_id.in_(source_ids))
+
+
+def _delete_source(work: Work, keys: Sequence[int]) -> None:
+    connection = work.connection
+    # A chat locks the sensor before it adds a reading, so that none comes after those that are deleted here.
+    sensors = sa.select(Sensor.id).where(Sensor.source_id.in_(keys)).order_by(Sensor.id).with_for_update()
+    _delete_readings(connection, list(connection.scalars(sensors)))
+    uploads = list(connection.scalars(sa.select(Upload.id).where(Upload.source_id.in_(keys))))
+    connection.execute(sa.delete(Upload).where(sql.is_one_of(connection, Upload.id, uploads)))
+    connection.execute(sa.delete(Sensor).where(Sensor.source_id.in_(keys)))
+    connection.execute(sa.delete(Source).where(Source.id.in_(keys)))
+    folder = work.settings.instance_path / "uploads"
+    work.afterwards.extend(partial(raw_copies.remove, folder, upload_id) for upload_id in uploads)
+
+
+_SENSORS = (
+    sa.select(sa.func.count()).where(Sensor.source_id == Source.id).correlate(Source).scalar_subquery().label("sensors")
+)
+_READINGS = sa.func.coalesce(
+    sa.select(sa.func.sum(Sensor.reading_count))
+    .where(Sensor.source_id == Source.id)
+    .correlate(Source)
+    .scalar_subquery(),
+    0,
+)
+
+SOURCES = Table(
+    slug="sources",
+    one="source",
+    many="Sources",
+    object_type="source",
+    about="Where readings come from: a mast, a meter, a chat.",
+    key=Source.__table__.c.id,
+    title=Source.name,
+    rows=Source.__table__,
+    columns=(
+        Column("name", "Name", Source.name, sort=True),
+        Column("sensors", "Sensors", _SENSORS, "number"),
+        Column("readings", "Readings", _READINGS, "number"),
+    ),
+    order="name",
+    search=(Contains(Source.name),),
+    search_hint="Name",
+    form=RowForm(
+        (Field("name", "Name", hint="Files and programs name it; under another name they would make a new source."),),
+        _load_source,
+        _add_source,
+        _change_source,
+    ),
+    deletion=Deletion(_delete_source, _going_with_source, around=_locked, batch=1),
+    empty="No sources yet. The first upload makes one.",
+    panel="admin/panels/source.html",
+)
+
+
+# --- sensors ------------------------------------------------------------------------------------------------------
+
+
+def _load_sensor(connection: Connection, key: int) -> Mapping[str, Any] | None:
+    columns = Sensor.name, Sensor.label, Sensor.unit, Sensor.kind
+    return first_row(connection, sa.select(*columns).where(Sensor.id == key))
+
+
+def _check_sensor_name(connection: Connection, source_id: int, name: str, but: int | None) -> None:
+    same = Sensor.source_id == source_id, Sensor.name == name, Sensor.id != (but or 0)
+    if connection.scalar(sa.select(Sensor.id).where(*same)) is not None:
+        raise Refused({"name": [f"This source has a sensor “{name}” already."]})
+
+
+def _add_sensor(work: Work, values: Mapping[str, Any]) -> int:
+    name = values["source"]
+    source_id = work.connection.scalar(sa.select(Source.id).where(Source.name == name))
+    if source_id is None:
+        raise Refused({"source": [f"There is no source “{name}”; write one of the names in the list of sources."]})
+    _check_sensor_name(work.connection, source_id, values["name"], None)
+    row = {key: value for key, value in values.items() if key != "source"} | {"source_id": source_id}
+    return work.connection.execute(sa.insert(Sensor).values(row).returning(Sensor.id)).scalar_one()
+
+
+def _change_sensor(work: Work, key: int, values: Mapping[str, Any]) -> None:
+    source_id = work.connection.execute(sa.select(Sensor.source_id).where(Sensor.id == key)).scalar_one()
+    _check_sensor_name(work.connection, source_id, values["name"], key)
+    work.connection.execute(sa.update(Sensor).where(Sensor.id == key).values(values))
+
+
+def _going_with_sensor(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    said = sa.select(sa.func.count(sa.distinct(MessageReading.message_id))).where(MessageReading.sensor_id.in_(keys))
+    return [
+        Going("readings", _readings(connection, Sensor.id.in_(keys))),
+        Going("messages that recorded some of them", connection.scalar(said) or 0, stays=True),
+    ]
+
+
+def _delete_sensor(work: Work, keys: Sequence[int]) -> None:
+    _delete_readings(work.connection, keys)
+    work.connection.execute(sa.delete(Sensor).where(Sensor.id.in_(keys)))
+
+
+SENSORS = Table(
+    slug="sensors",
+    one="sensor",
+    many="Sensors",
+    object_type="sensor",
+    about="The series of the book. A sensor's page shows its chart.",
+    key=Sensor.__table__.c.id,
+    title=Source.name + ": " + Sensor.name,
+    rows=sa.join(Sensor, Source, Source.id == Sensor.source_id),
+    columns=(
+        Column("name", "Name", Sensor.name, sort=True),
+        Column("label", "Label", Sensor.label),
+        Column("source", "Source", Source.name, sort=True, link="sources", link_key=Source.id),
+        Column("unit", "Unit", Sensor.unit),
+        Column("kind", "Kind", Sensor.kind),
+        Column("readings", "Readings", Sensor.reading_count, "number", sort=True),
+    ),
+    order="source",
+    search=(Contains(Sensor.name), Contains(Sensor.label), Contains(Source.name)),
+    search_hint="Name, label or source",
+    filters=(
+        by_value("kind", "Kind", Sensor.kind, {"gauge": "Gauge", "amount": "Amount"}),
+        OneOf(
+            "filled",
+            "Readings",
+            {"yes": ("Has readings", Sensor.reading_count > 0), "no": ("Has none", Sensor.reading_count == 0)},
+        ),
+        Related("of", "Source", Sensor.source_id, Source.id, Source.name, whole_number),
+    ),
+    form=RowForm(
+        (
+            Field("source", "Source", when="add", hint="The name of a source that is there."),
+            Field(
+                "name", "Name", hint="As files and messages name it; under another name they would make a new sensor."
+            ),
+            Field("label", "Label", required=False, hint="What people call it, beside its name."),
+            Field("unit", "Unit", required=False, longest=64),
+            Field("kind", "Kind", "choice", options=KINDS, default="gauge"),
+        ),
+        _load_sensor,
+        _add_sensor,
+        _change_sensor,
+    ),
+    deletion=Deletion(_delete_sensor, _going_with_sensor, around=_sources_of, batch=1),
+    empty="No sensors yet. The first upload makes them.",
+    panel="admin/panels/sensor.html",
+)
+
+
+# --- counters -----------------------------------------------------------------------------------------------------
+
+
+def _load_counter(connection: Connection, key: str) -> Mapping[str, Any] | None:
+    columns = Counter.name, Counter.value
+    return first_row(connection, sa.select(*columns).where(Counter.name == key))
+
+
+def _add_counter(work: Work, values: Mapping[str, Any]) -> str:
+    name: str = values["name"]
+    if "/" in name:
+        raise Refused({"name": ["A name cannot hold a slash, because it stands in addresses."]})
+    if work.connection.scalar(sa.select(Counter.name).where(Counter.name == name)) is not None:
+        raise Refused({"name": [f"There is a counter “{name}” already."]})
+    work.connection.execute(sa.insert(Counter).values(values))
+    return name
+
+
+def _change_counter(work: Work, key: str, values: Mapping[str, Any]) -> None:
+    work.connection.execute(sa.update(Counter).where(Counter.name == key).values(value=values["value"]))
+
+
+COUNTERS = Table(
+    slug="counters",
+    one="counter",
+    many="Counters",
+    object_type="counter",
+    about="Named numbers that people click up, such as the greeting on the first page.",
+    key=Counter.__table__.c.name,
+    title=Counter.name,
+    rows=Counter.__table__,
+    columns=(
+        Column("name", "Name", Counter.name, sort=True),
+        Column("value", "Value", Counter.value, "number", sort=True),
+    ),
+    order="name",
+    search=(Contains(Counter.name),),
+    search_hint="Name",
+    form=RowForm(
+        (
+            Field("name", "Name", longest=64, when="add"),
+            Field("value", "Value", "whole", default=0),
+        ),
+        _load_counter,
+        _add_counter,
+        _change_counter,
+    ),
+    deletion=Deletion(lambda work, keys: _delete_counters(work.connection, keys)),
+    empty="No counters yet. The button on the first page makes the first one.",
+)
+
+
+def _delete_counters(connection: Connection, keys: Sequence[str]) -> None:
+    connection.execute(sa.delete(Counter).where(Counter.name.in_(keys)))

@@ -1,0 +1,195 @@
+"""Messages in and out, and the updates that brought them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from daybook import audit, outbox, updates
+from daybook.admin.described import Action, Column, Deletion, Going, Table, Work
+from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
+from daybook.admin.searching import Contains, Number, Through
+from daybook.admin.tables.users import TITLE
+from daybook.models import Chat, Message, MessageReading, TelegramUpdate, TelegramUser, utc_now
+
+# Telegram delivers an update again for a day; without its row it would be acted on twice.
+_DELIVERED_AGAIN = timedelta(days=2)
+
+STATUSES = {
+    "handled": "Handled",
+    "ignored": "Ignored",
+    "received": "Received",
+    "failed": "Failed",
+    "queued": "Queued",
+    "sending": "Being sent",
+    "sent": "Sent",
+    "gone": "Given up",
+}
+
+
+def _send_again(work: Work, keys: Sequence[int]) -> int:
+    sent = [key for key in keys if outbox.send_again(work.connection, key)]
+    audit.write(
+        work.connection,
+        [audit.entry("send again", "message", key, f"message {key}", {"status": ["failed", "queued"]}) for key in sent],
+    )
+    return len(sent)
+
+
+def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    made = sa.select(sa.func.count()).where(MessageReading.message_id.in_(keys), MessageReading.taken_back_at.is_(None))
+    return [Going("readings that they made", connection.scalar(made) or 0, stays=True)]
+
+
+def _delete(work: Work, keys: Sequence[int]) -> None:
+    work.connection.execute(sa.delete(Message).where(Message.id.in_(keys)))
+
+
+def _handle_again(work: Work, keys: Sequence[int]) -> int:
+    handled = 0
+    for key in keys:
+        try:
+            handled += updates.handle_again(work.engine, work.settings, key) is None
+        except updates.NotWaiting:
+            continue
+        with work.engine.begin() as connection:
+            audit.note(connection, "handle again", "update", key, f"update {key}")
+    return handled
+
+
+def _young(connection: Connection, keys: Sequence[int]) -> list[str]:
+    young = sa.select(sa.func.count()).where(
+        TelegramUpdate.update_id.in_(keys), TelegramUpdate.received_at > utc_now() - _DELIVERED_AGAIN
+    )
+    count = connection.scalar(young)
+    if not count:
+        return []
+    return [f"{count:,} came within the last two days: Telegram may deliver them again, and they would count twice."]
+
+
+def _delete_updates(work: Work, keys: Sequence[int]) -> None:
+    work.connection.execute(sa.delete(TelegramUpdate).where(TelegramUpdate.update_id.in_(keys)))
+
+
+def _of_updates(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    made = sa.select(sa.func.count()).where(Message.update_id.in_(keys))
+    return [Going("messages that they brought", connection.scalar(made) or 0, stays=True)]
+
+
+_CHAT = sa.func.coalesce(sa.func.nullif(Chat.title, ""), sa.cast(Message.chat_id, sa.String))
+_SENDER = sa.case((Message.direction == "out", "the bot"), else_=TITLE)
+
+MESSAGES = Table(
+    slug="messages",
+    one="message",
+    many="Messages",
+    object_type="message",
+    about="What people wrote to the bot, and what it answered.",
+    key=Message.__table__.c.id,
+    title=sa.func.substr(sa.func.coalesce(sa.func.nullif(Message.text, ""), "a message without text"), 1, 80),
+    rows=sa.outerjoin(
+        sa.outerjoin(Message, TelegramUser, TelegramUser.user_id == Message.sender_id),
+        Chat,
+        Chat.chat_id == Message.chat_id,
+    ),
+    columns=(
+        Column("text", "Text", Message.text, "long", missing="(no text)"),
+        Column("sender", "From", _SENDER, link="users", link_key=TelegramUser.user_id),
+        Column("chat", "Chat", _CHAT),
+        Column("status", "Status", Message.status, "status", sort=True),
+        Column("sent_at", "Time", Message.sent_at, "time", sort=True),
+        Column("edited_at", "Edited", Message.edited_at, "time", in_list=False),
+        Column("direction", "Direction", Message.direction, in_list=False),
+        Column("error", "Error", Message.error, in_list=False),
+        Column("attempts", "Attempts to send", Message.attempts, "number", in_list=False),
+        Column("next_attempt_at", "Next attempt", Message.next_attempt_at, "time", in_list=False),
+        Column("chat_id", "Chat id", Message.chat_id, "number", in_list=False),
+        Column("telegram_message_id", "Number in the chat", Message.telegram_message_id, "number", in_list=False),
+        Column(
+            "update_id",
+            "Update",
+            Message.update_id,
+            "number",
+            link="updates",
+            link_key=Message.update_id,
+            in_list=False,
+        ),
+    ),
+    order="-sent_at",
+    search=(
+        Contains(Message.text),
+        Through(
+            Message.sender_id,
+            TelegramUser.user_id,
+            (TelegramUser.first_name, TelegramUser.last_name, TelegramUser.username),
+        ),
+    ),
+    search_hint="Words of the text, or the sender's name",
+    filters=(
+        by_value("direction", "Direction", Message.direction, {"in": "To the bot", "out": "From the bot"}),
+        by_value("status", "Status", Message.status, STATUSES),
+        Dates("sent_at", "Time", Message.sent_at),
+        Related("sender", "Sender", Message.sender_id, TelegramUser.user_id, TITLE, whole_number),
+        Related("chat", "Chat", Message.chat_id, Chat.chat_id, Chat.title, whole_number, "Title or id"),
+    ),
+    actions=(
+        Action(
+            "send-again",
+            "Send again",
+            _send_again,
+            "{count} queued to be sent again.",
+            fits=lambda row: row["direction"] == "out" and row["status"] in ("failed", "gone"),
+        ),
+    ),
+    deletion=Deletion(_delete, _going),
+    empty="No messages yet. They appear here as soon as somebody writes to the bot.",
+    panel="admin/panels/message.html",
+    large=True,
+)
+
+UPDATES = Table(
+    slug="updates",
+    one="update",
+    many="Updates",
+    object_type="update",
+    about="What Telegram delivered, as it came.",
+    key=TelegramUpdate.__table__.c.update_id,
+    title=sa.literal("update ") + sa.cast(TelegramUpdate.update_id, sa.String),
+    rows=TelegramUpdate.__table__,
+    columns=(
+        Column("update_id", "Id", TelegramUpdate.update_id, "number", sort=True),
+        Column("received_at", "Received", TelegramUpdate.received_at, "time", sort=True),
+        Column("processed_at", "Handled", TelegramUpdate.processed_at, "time", missing="not handled"),
+        Column("error", "Error", TelegramUpdate.error, "long", missing=""),
+        Column("payload", "As it came", TelegramUpdate.payload, "json", in_list=False),
+    ),
+    order="-received_at",
+    search=(Number(TelegramUpdate.update_id),),
+    search_hint="Id",
+    filters=(
+        OneOf(
+            "state",
+            "State",
+            {
+                "handled": ("Handled", TelegramUpdate.processed_at.is_not(None)),
+                "failed": ("Failed", TelegramUpdate.processed_at.is_(None)),
+            },
+        ),
+        Dates("received_at", "Received", TelegramUpdate.received_at),
+    ),
+    actions=(
+        Action(
+            "handle-again",
+            "Handle again",
+            _handle_again,
+            "{count} handled.",
+            alone=True,
+            fits=lambda row: row["processed_at"] is None,
+        ),
+    ),
+    deletion=Deletion(_delete_updates, _of_updates, _young),
+    empty="Telegram has delivered nothing yet.",
+    panel="admin/panels/update.html",
+    large=True,
+)

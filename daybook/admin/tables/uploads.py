@@ -1,0 +1,185 @@
+"""Uploads and file types."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from daybook import file_types, raw_copies
+from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
+from daybook.admin.searching import Contains, Number
+from daybook.file_types import FileTypeError
+from daybook.formats.given import Given
+from daybook.formats.layout import FormatError
+from daybook.models import Account, FileType, Source, TelegramUser, Upload, UploadIssue
+
+STATUSES = {
+    "waiting": "Waiting",
+    "importing": "Importing",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "removing": "Being removed",
+    "undone": "Undone",
+}
+# Their readings count, or are on their way in or out.
+_HOLDING = ("done", "importing", "removing")
+
+
+def _obstacles(connection: Connection, keys: Sequence[int]) -> list[str]:
+    wanted = sa.select(sa.func.count()).where(Upload.id.in_(keys), Upload.status.in_(_HOLDING))
+    count = connection.scalar(wanted)
+    if not count:
+        return []
+    words = "1 of them still holds" if count == 1 else f"{count:,} of them still hold"
+    return [f"{words} readings of the book. Undo an upload on its own page first; then it can be deleted."]
+
+
+def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    issues = sa.select(sa.func.count()).where(UploadIssue.upload_id.in_(keys))
+    return [
+        Going("lines of their accounts", connection.scalar(issues) or 0),
+        Going("copies of their files", len(keys)),
+    ]
+
+
+def _delete(work: Work, keys: Sequence[int]) -> None:
+    work.connection.execute(sa.delete(Upload).where(Upload.id.in_(keys)))
+    folder = work.settings.instance_path / "uploads"
+    work.afterwards.extend(partial(raw_copies.remove, folder, upload_id) for upload_id in keys)
+
+
+_BY = sa.func.coalesce(Account.username, TelegramUser.first_name, "")
+
+UPLOADS = Table(
+    slug="uploads",
+    one="upload",
+    many="Uploads",
+    object_type="upload",
+    about="Every file that came in, and what became of it.",
+    key=Upload.__table__.c.id,
+    title=Upload.filename,
+    rows=sa.outerjoin(Upload, Source, Source.id == Upload.source_id)
+    .outerjoin(Account, Account.id == Upload.account_id)
+    .outerjoin(TelegramUser, TelegramUser.user_id == Upload.telegram_user_id),
+    columns=(
+        Column("filename", "File", Upload.filename, sort=True),
+        Column("source", "Source", Source.name, link="sources", link_key=Source.id),
+        Column("status", "Status", Upload.status, "status", sort=True),
+        Column("readings", "Readings added", Upload.readings_added, "number", sort=True),
+        Column("rejected", "Lines rejected", Upload.lines_rejected, "number", sort=True),
+        Column("by", "Sent by", _BY, link="accounts", link_key=Upload.account_id),
+        Column("created_at", "Came", Upload.created_at, "time", sort=True),
+        Column("bytes", "Size", Upload.bytes_done, "bytes", in_list=False),
+        Column("duplicates", "Readings that were there already", Upload.readings_duplicate, "number", in_list=False),
+        Column("finished_at", "Ended", Upload.finished_at, "time", in_list=False),
+        Column("error", "Error", Upload.error, in_list=False),
+    ),
+    order="-created_at",
+    search=(Contains(Upload.filename), Contains(Source.name), Number(Upload.__table__.c.id)),
+    search_hint="File, source or id",
+    filters=(
+        by_value("status", "Status", Upload.status, STATUSES),
+        OneOf(
+            "lines",
+            "Lines",
+            {
+                "rejected": ("Some rejected", Upload.lines_rejected > 0),
+                "clean": ("None rejected", Upload.lines_rejected == 0),
+            },
+        ),
+        Dates("created_at", "Came", Upload.created_at),
+        Related("source", "Source", Upload.source_id, Source.id, Source.name, whole_number),
+    ),
+    deletion=Deletion(_delete, _going, _obstacles),
+    empty="No uploads yet. Upload a file on the page Uploads.",
+    panel="admin/panels/upload.html",
+)
+
+
+# --- file types ---------------------------------------------------------------------------------------------------
+
+
+def _load(connection: Connection, key: int) -> Mapping[str, Any] | None:
+    columns = FileType.name, FileType.layout
+    return first_row(connection, sa.select(*columns).where(FileType.id == key))
+
+
+def _checked(connection: Connection, values: Mapping[str, Any], but: int | None) -> dict[str, Any]:
+    try:
+        name = file_types.clean_name(values["name"])
+    except FileTypeError as error:
+        raise Refused({"name": [_sentence(str(error))]}) from None
+    names = connection.execute(sa.select(FileType.id, FileType.name)).all()
+    if any(row.name.casefold() == name.casefold() and row.id != but for row in names):
+        raise Refused({"name": [f"There is a file type “{name}” already."]})
+    try:
+        file_types.check_text(values["layout"])
+        layout = Given.from_json(values["layout"]).to_json()
+    except (FormatError, FileTypeError, ValueError, TypeError) as error:
+        raise Refused({"layout": [_sentence(str(error))]}) from None
+    return {"name": name, "layout": layout}
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _add(work: Work, values: Mapping[str, Any]) -> int:
+    row = _checked(work.connection, values, None)
+    return work.connection.execute(sa.insert(FileType).values(row).returning(FileType.id)).scalar_one()
+
+
+def _change(work: Work, key: int, values: Mapping[str, Any]) -> None:
+    row = _checked(work.connection, values, key)
+    work.connection.execute(sa.update(FileType).where(FileType.id == key).values(row))
+
+
+def _going_with_type(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    read = sa.select(sa.func.count()).where(Upload.file_type_id.in_(keys))
+    return [Going("uploads that were read by them", connection.scalar(read) or 0, stays=True)]
+
+
+def _delete_types(work: Work, keys: Sequence[int]) -> None:
+    work.connection.execute(sa.delete(FileType).where(FileType.id.in_(keys)))
+
+
+FILE_TYPES = Table(
+    slug="file-types",
+    one="file type",
+    many="File types",
+    object_type="file type",
+    about="Saved layouts of files. The page File types has a form with a trial for them, and the ready-made ones.",
+    key=FileType.__table__.c.id,
+    title=FileType.name,
+    rows=FileType.__table__,
+    columns=(
+        Column("name", "Name", FileType.name, sort=True),
+        Column(
+            "uploads",
+            "Uploads read by it",
+            sa.select(sa.func.count()).where(Upload.file_type_id == FileType.id).correlate(FileType).scalar_subquery(),
+            "number",
+        ),
+        Column("layout", "Layout", FileType.layout, "json", in_list=False),
+    ),
+    order="name",
+    search=(Contains(FileType.name),),
+    search_hint="Name",
+    form=RowForm(
+        (
+            Field("name", "Name", longest=file_types.MAX_NAME),
+            Field("layout", "Layout", "json", default=json.dumps({}), hint="As docs/file-types.md describes it."),
+        ),
+        _load,
+        _add,
+        _change,
+    ),
+    deletion=Deletion(_delete_types, _going_with_type),
+    empty="No saved file types. Save one from an upload's preview, or add one here.",
+    panel="admin/panels/file_type.html",
+)

@@ -1,0 +1,120 @@
+"""Bot users: who writes to the bot, and who of them may."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from daybook import people
+from daybook.admin.described import Action, Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.filters import Dates, by_value
+from daybook.admin.searching import Contains, Number
+from daybook.models import Account, Message, TelegramUser, Upload
+
+STATUSES = {"pending": "Pending", "allowed": "Allowed", "blocked": "Blocked"}
+NAME = sa.func.trim(TelegramUser.first_name + " " + TelegramUser.last_name)
+# What is shown of somebody who has no name.
+TITLE = sa.func.coalesce(sa.func.nullif(NAME, ""), TelegramUser.username, sa.cast(TelegramUser.user_id, sa.String))
+
+
+def _load(connection: Connection, key: int) -> Mapping[str, Any] | None:
+    columns = TelegramUser.user_id, TelegramUser.first_name, TelegramUser.last_name
+    return first_row(connection, sa.select(*columns).where(TelegramUser.user_id == key))
+
+
+def _add(work: Work, values: Mapping[str, Any]) -> int:
+    user_id: int = values["user_id"]
+    if user_id <= 0:
+        raise Refused({"user_id": ["Telegram's ids of people are above 0; the bot tells everybody theirs."]})
+    status = values["status"]
+    there = sa.select(TelegramUser.user_id).where(TelegramUser.user_id == user_id)
+    if work.connection.scalar(there) is not None:
+        raise Refused({"user_id": [f"There is a bot user with the id {user_id} already."]})
+    approved_by = work.account_id if status == "allowed" else None
+    work.connection.execute(sa.insert(TelegramUser).values(**values, approved_by=approved_by))
+    return user_id
+
+
+def _change(work: Work, key: int, values: Mapping[str, Any]) -> None:
+    work.connection.execute(sa.update(TelegramUser).where(TelegramUser.user_id == key).values(**values))
+
+
+def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
+    def of(column: Any) -> int:
+        return connection.scalar(sa.select(sa.func.count()).where(column.in_(keys))) or 0
+
+    return [
+        Going("messages of theirs", of(Message.sender_id), stays=True),
+        Going("uploads of theirs", of(Upload.telegram_user_id), stays=True),
+    ]
+
+
+def _delete(work: Work, keys: Sequence[int]) -> None:
+    work.connection.execute(sa.delete(TelegramUser).where(TelegramUser.user_id.in_(keys)))
+
+
+USERS = Table(
+    slug="users",
+    one="bot user",
+    many="Bot users",
+    object_type="bot user",
+    about="Who writes to the Telegram bot. Only what allowed people write is acted on.",
+    key=TelegramUser.__table__.c.user_id,
+    title=TITLE,
+    rows=sa.outerjoin(TelegramUser, Account, Account.id == TelegramUser.approved_by),
+    columns=(
+        Column("name", "Name", TITLE, sort=True),
+        Column("user_id", "Id", TelegramUser.user_id, "number", sort=True),
+        Column("username", "Telegram name", sa.func.coalesce(TelegramUser.username, ""), sort=True),
+        Column("status", "Status", TelegramUser.status, "status", sort=True),
+        Column("created_at", "First seen", TelegramUser.created_at, "time", sort=True),
+        Column("approved_by", "Allowed by", Account.username, link="accounts", link_key=Account.id, in_list=False),
+        Column("told_at", "Told to wait", TelegramUser.told_at, "time", in_list=False),
+    ),
+    order="-created_at",
+    search=(
+        Contains(TelegramUser.first_name),
+        Contains(TelegramUser.last_name),
+        Contains(TelegramUser.username),
+        Number(TelegramUser.user_id),
+    ),
+    search_hint="Name or id",
+    filters=(
+        by_value("status", "Status", TelegramUser.status, STATUSES),
+        Dates("created_at", "First seen", TelegramUser.created_at),
+    ),
+    actions=(
+        Action(
+            "allow",
+            "Allow",
+            lambda work, keys: people.decide(work.connection, keys, "allowed", work.account_id),
+            "{count} allowed. Who has written to the bot is told.",
+            fits=lambda row: row["status"] != "allowed",
+        ),
+        Action(
+            "block",
+            "Block",
+            lambda work, keys: people.decide(work.connection, keys, "blocked", work.account_id),
+            "{count} blocked. The bot answers them no more.",
+            danger=True,
+            fits=lambda row: row["status"] != "blocked",
+        ),
+    ),
+    form=RowForm(
+        fields=(
+            Field(
+                "user_id", "Telegram id", "whole", when="add", hint="The bot tells it to everybody who writes to it."
+            ),
+            Field("first_name", "First name", longest=people.MAX_NAME),
+            Field("last_name", "Last name", longest=people.MAX_NAME),
+            Field("status", "Status", "choice", options=STATUSES, when="add", default="allowed"),
+        ),
+        load=_load,
+        add=_add,
+        change=_change,
+    ),
+    deletion=Deletion(_delete, _going),
+    empty="Nobody has written to the bot yet. Enter somebody by hand, or have them write to it.",
+    panel="admin/panels/user.html",
+)
