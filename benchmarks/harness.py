@@ -130,20 +130,16 @@ class Daybook:
     def migrate(self) -> None:
         run(sys.executable, "-m", "flask", "--app", "app", "db", "upgrade", env=self._environment)
 
+    def make_account(self, name: str, password: str) -> None:
+        """An admin."""
+        command = ("create-account", name, "--role", "admin", "--password-stdin")
+        run(sys.executable, "-m", "flask", "--app", "app", *command, env=self._environment, text=password)
+
     def make_token(self) -> None:
-        flask = [sys.executable, "-m", "flask", "--app", "app"]
-        password = secrets.token_urlsafe(16)
-        run(
-            *flask,
-            "create-account",
-            "bench",
-            "--role",
-            "admin",
-            "--password-stdin",
-            env=self._environment,
-            text=password,
-        )
-        self.token = run(*flask, "create-token", "bench", "--label", "benchmark", env=self._environment)
+        """A token of an admin."""
+        self.make_account("bench", secrets.token_urlsafe(16))
+        command = ("create-token", "bench", "--label", "benchmark")
+        self.token = run(sys.executable, "-m", "flask", "--app", "app", *command, env=self._environment)
 
     def start(self) -> None:
         self.port = _free_port()

@@ -52,7 +52,7 @@ class LoginSession(Base):
 
 
 class LoginThrottle(Base):
-    """How often a login has failed of late. kind: account (subject is the name as typed, cleaned) or address."""
+    """How often a login has failed of late. kind: address, account (subject: the name as typed, cleaned) or change (an id)."""
 
     __tablename__ = "login_throttle"
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
@@ -92,11 +92,18 @@ class TelegramUser(Base):
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+# What waits to be handled again. Written out, because SQLite uses the index only for the same words.
+NOT_HANDLED = sa.text("processed_at IS NULL")
+
+
 class TelegramUpdate(Base):
     """The raw JSON that Telegram delivered, once per update_id."""
 
     __tablename__ = "telegram_update"
-    __table_args__ = (Index("ix_telegram_update_received_at", "received_at", "update_id"),)
+    __table_args__ = (
+        Index("ix_telegram_update_received_at", "received_at", "update_id"),
+        Index("ix_telegram_update_waiting", "update_id", postgresql_where=NOT_HANDLED, sqlite_where=NOT_HANDLED),
+    )
     update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     payload: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
@@ -250,7 +257,7 @@ class Message(Base):
         Index("ix_message_chat_id_sent_at", "chat_id", "sent_at"),
         Index("ix_message_sent_at", "sent_at", "id"),
         Index("ix_message_sender_id_sent_at", "sender_id", "sent_at"),
-        Index("ix_message_status_sent_at", "status", "sent_at"),
+        Index("ix_message_status", "status", "id"),
         Index("ix_message_update_id", "update_id"),
         Index("ix_message_sensor_id", "sensor_id"),
         Index("ix_message_waiting", "chat_id", "id", postgresql_where=WAITING, sqlite_where=WAITING),

@@ -62,7 +62,7 @@ class Chosen:
         """How many there are, and whether there are more than that."""
         most = listing.MOST_KEYS
         with sql.only_reading(), engine.connect() as connection:
-            rows = sa.select(self.table.key).select_from(self.table.rows).where(*self.wanted(connection))
+            rows = sa.select(self.table.key).select_from(self.table.found_in).where(*self.wanted(connection))
             found = connection.scalar(sa.select(sa.func.count()).select_from(rows.limit(most + 1).subquery())) or 0
         return min(found, most), found > most
 
@@ -93,7 +93,7 @@ def _chosen(parameters: Mapping[str, Any]) -> Chosen:
 
 def _count(connection: Connection, parameters: Mapping[str, Any]) -> int:
     chosen = _chosen(parameters)
-    rows = sa.select(sa.func.count()).select_from(chosen.table.rows).where(*chosen.wanted(connection))
+    rows = sa.select(sa.func.count()).select_from(chosen.table.found_in).where(*chosen.wanted(connection))
     return connection.scalar(rows) or 0
 
 

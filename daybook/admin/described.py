@@ -154,7 +154,12 @@ class Table:
     deletion: Deletion | None = None
     empty: str = ""
     panel: str = ""  # a template of its own on a row's page
-    large: bool = False  # its rows are not counted beyond a limit
+    joined: bool = False  # whether search or filters look at a table that the rows are joined with
+
+    @property
+    def found_in(self) -> Any:
+        """What search and filters look at: the table by itself where that is enough, which its indexes serve best."""
+        return self.rows if self.joined else self.key.table
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

@@ -6,7 +6,8 @@ beginning. Where there are more, they lie so close that walking along the index 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -20,9 +21,9 @@ from daybook.admin.described import Column, Table
 from daybook.admin.filters import Choice, Filter
 
 PAGE = 50
-MOST_KEYS = 10_000
+MOST_KEYS = 5_000
 MOST_COUNTED = 1_000  # per choice of a filter
-_PATIENCE = 0.12  # seconds for the counts of all choices; then the page goes without them
+_PATIENCE = 0.08  # seconds for the counts of all filters; those that are not counted by then go without
 _LONGEST = 300  # characters of a value in an address
 
 
@@ -152,13 +153,14 @@ def _read_place(table: Table, asked: Asked, text: str) -> tuple[Any, Any] | None
 # --- the rows -----------------------------------------------------------------------------------------------------
 
 
-def conditions(connection: Connection, table: Table, asked: Asked, zone: tzinfo, without: str = "") -> list[Any]:
-    """What the rows have to fulfil; `without` the filter of that name."""
-    found = searching.condition(connection, table.search, asked.search)
-    for filter_ in table.filters:
-        if filter_.name in asked.chosen and filter_.name != without:
-            found.append(filter_.condition(asked.chosen[filter_.name], zone))
-    return found
+def conditions(connection: Connection, table: Table, asked: Asked, zone: tzinfo) -> list[Any]:
+    """What the rows have to fulfil."""
+    return searching.condition(connection, table.search, asked.search) + _filtered(table, asked, zone)
+
+
+def _filtered(table: Table, asked: Asked, zone: tzinfo, without: str = "") -> list[Any]:
+    chosen = (filter_ for filter_ in table.filters if filter_.name in asked.chosen and filter_.name != without)
+    return [filter_.condition(asked.chosen[filter_.name], zone) for filter_ in chosen]
 
 
 def selected(table: Table) -> sa.Select[Any]:
@@ -171,7 +173,8 @@ def selected(table: Table) -> sa.Select[Any]:
 def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listing:
     """The page that is asked for."""
     with sql.snapshot(engine) as connection:
-        wanted = conditions(connection, table, asked, zone)
+        searched = searching.condition(connection, table.search, asked.search)
+        wanted = searched + _filtered(table, asked, zone)
         keys = _matching(connection, table, wanted, MOST_KEYS + 1) if wanted else None
         query = selected(table)
         if keys is not None and len(keys) <= MOST_KEYS:
@@ -181,7 +184,10 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
             count = len(keys) if keys is not None else _count(connection, table, [], MOST_KEYS + 1)
             count, more = min(count, MOST_KEYS), count > MOST_KEYS
             query = query.where(*wanted)
+            keys = None
         rows, following, preceding = _page(connection, table, asked, query)
+        here = wanted if keys is None else [sql.is_one_of(connection, table.key, keys)]
+    facets = _facets(engine, table, asked, zone, searched, here)
     return Listing(
         table,
         asked,
@@ -190,7 +196,7 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
         more,
         _place(table, asked, rows[-1]) if rows and following else None,
         _place(table, asked, rows[0]) if rows and preceding else None,
-        _facets(engine, table, asked, zone),
+        facets,
     )
 
 
@@ -216,17 +222,12 @@ def _page(
 
 
 def _matching(connection: Connection, table: Table, wanted: list[Any], limit: int) -> list[Any]:
-    return list(connection.scalars(sa.select(table.key).select_from(table.rows).where(*wanted).limit(limit)))
+    return list(connection.scalars(sa.select(table.key).select_from(table.found_in).where(*wanted).limit(limit)))
 
 
 def _count(connection: Connection, table: Table, wanted: list[Any], limit: int) -> int:
-    found = sa.select(sa.literal(1)).select_from(_narrowest(table)).where(*wanted).limit(limit).subquery()
+    found = sa.select(sa.literal(1)).select_from(table.found_in).where(*wanted).limit(limit).subquery()
     return connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
-
-
-def _narrowest(table: Table) -> Any:
-    """The table itself, without what its rows are joined with, which an outer join makes neither more nor fewer."""
-    return table.key.table
 
 
 def count_all(connection: Connection, table: Table, limit: int = MOST_KEYS) -> tuple[int, bool]:
@@ -244,43 +245,43 @@ def find_row(connection: Connection, table: Table, key: Any) -> Mapping[str, Any
 # --- filters ------------------------------------------------------------------------------------------------------
 
 
-def _facets(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> list[Facet]:
-    if not table.filters:
-        return []
-    with sql.only_reading(), engine.connect() as connection:
-        facets = []
-        for filter_ in table.filters:
-            value = asked.chosen.get(filter_.name, "")
+def _facets(
+    engine: Engine, table: Table, asked: Asked, zone: tzinfo, searched: list[Any], here: list[Any]
+) -> list[Facet]:
+    """What each filter offers. searched: the conditions of the search; here: those of all that is shown."""
+    facets = []
+    until = time.monotonic() + _PATIENCE
+    for filter_ in table.filters:
+        value = asked.chosen.get(filter_.name, "")
+        with sql.only_reading(), engine.connect() as connection:
             words = filter_.words(connection, value) if value else ""
             choices = filter_.choices(connection, value, zone)
-            facets.append((filter_, value, words, choices, conditions(connection, table, asked, zone, filter_.name)))
-    counts = _counts(engine, table, [(others, choice) for *_, choices, others in facets for choice in choices])
-    return [
-        Facet(filter_, value, words, [_counted(choice, next(counts)) for choice in choices])
-        for filter_, value, words, choices, _ in facets
-    ]
+        others = searched + _filtered(table, asked, zone, filter_.name) if value else here
+        counts = _counts(engine, table, others, choices, until - time.monotonic())
+        facets.append(Facet(filter_, value, words, counts))
+    return facets
+
+
+def _counts(engine: Engine, table: Table, others: list[Any], choices: list[Choice], seconds: float) -> list[Counted]:
+    """How many rows each choice leaves, in one question; None for all of them where that takes too long."""
+    queries = []
+    for number, choice in enumerate(choices):
+        if choice.condition is not None:
+            rows = sa.select(sa.literal(1)).select_from(table.found_in).where(*others, choice.condition)
+            counted = sa.select(sa.func.count()).select_from(rows.limit(MOST_COUNTED + 1).subquery())
+            queries.append(sa.select(sa.literal(number).label("number"), counted.scalar_subquery().label("found")))
+    found: dict[int, int] = {}
+    if queries and seconds > 0:
+        try:
+            with sql.only_reading(), engine.connect() as connection, sql.deadline(connection, seconds):
+                found = {row.number: row.found for row in connection.execute(sa.union_all(*queries))}
+        except sql.TookTooLong:
+            pass
+    return [_counted(choice, found.get(number)) for number, choice in enumerate(choices)]
 
 
 def _counted(choice: Choice, count: int | None) -> Counted:
     return Counted(choice, count if count is None else min(count, MOST_COUNTED), (count or 0) > MOST_COUNTED)
-
-
-def _counts(engine: Engine, table: Table, wanted: list[tuple[list[Any], Choice]]) -> Iterator[int | None]:
-    """How many rows each choice leaves, in one question; None for all of them where that takes too long."""
-    queries = []
-    for number, (others, choice) in enumerate(wanted):
-        if choice.condition is not None:
-            rows = sa.select(sa.literal(1)).select_from(table.rows).where(*others, choice.condition)
-            counted = sa.select(sa.func.count()).select_from(rows.limit(MOST_COUNTED + 1).subquery())
-            queries.append(sa.select(sa.literal(number).label("number"), counted.scalar_subquery().label("found")))
-    counts: dict[int, int] = {}
-    if queries:
-        try:
-            with sql.only_reading(), engine.connect() as connection, sql.deadline(connection, _PATIENCE):
-                counts = {row.number: row.found for row in connection.execute(sa.union_all(*queries))}
-        except sql.TookTooLong:
-            pass
-    return (counts.get(number) for number in range(len(wanted)))
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------
@@ -288,7 +289,7 @@ def _counts(engine: Engine, table: Table, wanted: list[tuple[list[Any], Choice]]
 
 def next_keys(connection: Connection, table: Table, wanted: list[Any], after: Any, limit: int) -> list[Any]:
     """The keys that match and come after this one (None: from the first), in ascending order."""
-    query = sa.select(table.key).select_from(table.rows).where(*wanted).order_by(table.key).limit(limit)
+    query = sa.select(table.key).select_from(table.found_in).where(*wanted).order_by(table.key).limit(limit)
     return list(connection.scalars(query if after is None else query.where(table.key > after)))
 
 

@@ -56,8 +56,14 @@ Search = Contains | Number | Through
 
 
 def contains(column: Any, word: str) -> Any:
-    """The column holds the word, whatever its letters' case; a wildcard in it is a letter like any other."""
-    return column.icontains(word, autoescape=True)
+    """The column holds the word, whatever its letters' case; a wildcard in it is a letter like any other.
+
+    One or two letters are found only where a word begins: they are anywhere in most texts, and an index of three-letter
+    parts finds them together with the space before them.
+    """
+    if len(word) >= 3 or not word.isalnum():
+        return column.icontains(word, autoescape=True)
+    return sa.or_(column.istartswith(word, autoescape=True), column.icontains(f" {word}", autoescape=True))
 
 
 def words_of(text: str) -> list[str]:

@@ -17,12 +17,16 @@ log = logging.getLogger("alembic.runtime.migration")
 INDEXES = (
     ("ix_message_sent_at", "message", ["sent_at", "id"]),
     ("ix_message_sender_id_sent_at", "message", ["sender_id", "sent_at"]),
-    ("ix_message_status_sent_at", "message", ["status", "sent_at"]),
+    ("ix_message_status", "message", ["status", "id"]),
     ("ix_message_update_id", "message", ["update_id"]),
     ("ix_message_sensor_id", "message", ["sensor_id"]),
     ("ix_telegram_update_received_at", "telegram_update", ["received_at", "update_id"]),
     ("ix_upload_created_at", "upload", ["created_at", "id"]),
     ("ix_audit_entry_object", "audit_entry", ["object_type", "object_id", "id"]),
+)
+PARTS_OF_WORDS = (
+    ("ix_message_text_trgm", "message", ("text",)),
+    ("ix_audit_entry_words_trgm", "audit_entry", ("object_repr", "actor", "action")),
 )
 
 
@@ -72,24 +76,31 @@ def upgrade() -> None:
     op.add_column("audit_entry", sa.Column("actor", sa.String(200), nullable=False, server_default=""))
     for name, table, columns in INDEXES:
         op.create_index(name, table, columns)
+    waits = sa.text("processed_at IS NULL")
+    where = {"postgresql_where": waits, "sqlite_where": waits}
+    op.create_index("ix_telegram_update_waiting", "telegram_update", ["update_id"], **where)
     if op.get_bind().dialect.name == "postgresql":
-        _find_words_in_messages()
+        _index_parts_of_words()
 
 
-def _find_words_in_messages() -> None:
-    """An index of three-letter parts, with which a search in a million messages need not read them all."""
+def _index_parts_of_words() -> None:
+    """Indexes of three-letter parts, with which a search in a million messages need not read them all."""
     connection = op.get_bind()
     try:
         with connection.begin_nested():
             connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-            connection.exec_driver_sql("CREATE INDEX ix_message_text_trgm ON message USING gin (text gin_trgm_ops)")
+            for name, table, columns in PARTS_OF_WORDS:
+                parts = ", ".join(f"{column} gin_trgm_ops" for column in columns)
+                connection.exec_driver_sql(f"CREATE INDEX {name} ON {table} USING gin ({parts})")
     except sa.exc.DBAPIError as error:
         log.warning("Searching in messages will read all of them: pg_trgm cannot be used (%s)", error.orig)
 
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP INDEX IF EXISTS ix_message_text_trgm")
+        for name, _, _ in PARTS_OF_WORDS:
+            op.execute(f"DROP INDEX IF EXISTS {name}")
+    op.drop_index("ix_telegram_update_waiting", "telegram_update")
     for name, table, _ in reversed(INDEXES):
         op.drop_index(name, table)
     for column in ("actor", "origin", "telegram_user_id"):

@@ -131,6 +131,7 @@ TOKENS = Table(
     key=ApiToken.__table__.c.id,
     title=ApiToken.name,
     rows=sa.join(ApiToken, Account, Account.id == ApiToken.account_id),
+    joined=True,
     columns=(
         Column("name", "Name", ApiToken.name, sort=True),
         Column("account", "Account", Account.username, sort=True, link="accounts", link_key=Account.id),

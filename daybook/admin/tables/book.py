@@ -195,6 +195,7 @@ SENSORS = Table(
     key=Sensor.__table__.c.id,
     title=Source.name + ": " + Sensor.name,
     rows=sa.join(Sensor, Source, Source.id == Sensor.source_id),
+    joined=True,
     columns=(
         Column("name", "Name", Sensor.name, sort=True),
         Column("label", "Label", Sensor.label),

@@ -49,5 +49,4 @@ AUDIT = Table(
         Related("by", "Account", AuditEntry.account_id, Account.id, Account.username, whole_number),
     ),
     empty="Nothing has been changed yet.",
-    large=True,
 )

@@ -145,7 +145,6 @@ MESSAGES = Table(
     deletion=Deletion(_delete, _going),
     empty="No messages yet. They appear here as soon as somebody writes to the bot.",
     panel="admin/panels/message.html",
-    large=True,
 )
 
 UPDATES = Table(
@@ -191,5 +190,4 @@ UPDATES = Table(
     deletion=Deletion(_delete_updates, _of_updates, _young),
     empty="Telegram has delivered nothing yet.",
     panel="admin/panels/update.html",
-    large=True,
 )

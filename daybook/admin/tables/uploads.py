@@ -66,6 +66,7 @@ UPLOADS = Table(
     rows=sa.outerjoin(Upload, Source, Source.id == Upload.source_id)
     .outerjoin(Account, Account.id == Upload.account_id)
     .outerjoin(TelegramUser, TelegramUser.user_id == Upload.telegram_user_id),
+    joined=True,
     columns=(
         Column("filename", "File", Upload.filename, sort=True),
         Column("source", "Source", Source.name, link="sources", link_key=Source.id),
