@@ -341,7 +341,10 @@ class AuditEntry(Base):
     """
 
     __tablename__ = "audit_entry"
-    __table_args__ = (Index("ix_audit_entry_object", "object_type", "object_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_entry_object", "object_type", "object_id", "id"),
+        Index("ix_audit_entry_origin", "origin", "id"),
+    )
     id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, index=True)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))

@@ -1,7 +1,11 @@
-// Ticks every row of a list's page with one click. Without this script the box for that is not shown.
+// Ticks every row of a list's page with one click, and shows the filters at once where there is room for them. Without
+// this script there is no box for the former, and the filters wait behind one word.
 (() => {
+  const wide = window.matchMedia("(min-width: 62rem)");
+
   function ready(root) {
     for (const all of root.querySelectorAll("[data-tick-all]")) all.hidden = false;
+    if (wide.matches) for (const fold of root.querySelectorAll(".filters-fold")) fold.open = true;
   }
 
   document.addEventListener("change", (event) => {

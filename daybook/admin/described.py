@@ -154,6 +154,7 @@ class Table:
     deletion: Deletion | None = None
     empty: str = ""
     panel: str = ""  # a template of its own on a row's page
+    panel_first: bool = False  # whether it stands before the form
     joined: bool = False  # whether search or filters look at a table that the rows are joined with
 
     @property

@@ -22,6 +22,7 @@ INDEXES = (
     ("ix_message_sensor_id", "message", ["sensor_id"]),
     ("ix_telegram_update_received_at", "telegram_update", ["received_at", "update_id"]),
     ("ix_upload_created_at", "upload", ["created_at", "id"]),
+    ("ix_audit_entry_origin", "audit_entry", ["origin", "id"]),
     ("ix_audit_entry_object", "audit_entry", ["object_type", "object_id", "id"]),
 )
 PARTS_OF_WORDS = (

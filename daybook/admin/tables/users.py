@@ -117,4 +117,5 @@ USERS = Table(
     deletion=Deletion(_delete, _going),
     empty="Nobody has written to the bot yet. Enter somebody by hand, or have them write to it.",
     panel="admin/panels/user.html",
+    panel_first=True,
 )
