@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from daybook import accounts, counters
+from daybook import counters, first_admin
 
 bp = Blueprint("home", __name__)
 
@@ -13,7 +13,7 @@ GREETINGS = "greetings"
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    nobody = not current_user.is_authenticated and accounts.no_account_yet()
+    nobody = not current_user.is_authenticated and first_admin.no_account_yet()
     return render_template("home/index.html", greetings=counters.value_of(GREETINGS), nobody=nobody)
 
 

@@ -4,16 +4,16 @@ Who it is, is said once where a request, a command or an update begins (`acting`
 """
 
 import getpass
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 
-from daybook.models import AuditEntry, utc_now
+from daybook.models import Account, AuditEntry, utc_now
 
 REPR_LENGTH = 200
 ORIGINS = {"page": "Pages", "api": "API", "command": "Command line", "chat": "Chat", "daybook": "Daybook itself"}
@@ -32,9 +32,10 @@ class Actor:
 class Executes(Protocol):
     """A connection or a session."""
 
-    def execute(self, statement: Any, /) -> Any: ...
+    def execute(self, statement: Any, parameters: Any = None, /) -> Any: ...
 
 
+_ENTRIES = cast(sa.Table, AuditEntry.__table__)
 _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
@@ -49,7 +50,7 @@ def acting(actor: Actor) -> Iterator[None]:
 
 
 def set_actor(actor: Actor | None) -> None:
-    """From here on it is this one; for the beginning of a request. None: the server itself, or whoever runs a command."""
+    """From here on it is this one; for the beginning of a request. None: the server itself."""
     _actor.set(actor)
 
 
@@ -76,7 +77,18 @@ def note(
     actor: Actor | None = None,
 ) -> None:
     """Writes the entry; it is committed, or not, with the change. changes: {field: [before, after]}, no secrets."""
-    connection.execute(sa.insert(AuditEntry).values(**entry(action, object_type, object_id, object_repr, changes, actor)))
+    write(connection, [entry(action, object_type, object_id, object_repr, changes, actor)])
+
+
+def write(connection: Executes, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Writes these entries at once; as `note` does."""
+    # Work may end after the account that began it was deleted: its name stays in the entry, and the work is not lost.
+    still_there = sa.select(Account.id).where(Account.id == sa.bindparam("acting_account")).scalar_subquery()
+    statement = sa.insert(_ENTRIES).values(account_id=still_there)
+    rows = [
+        {("acting_account" if name == "account_id" else name): value for name, value in one.items()} for one in entries
+    ]
+    connection.execute(statement, rows)
 
 
 def entry(
@@ -87,7 +99,7 @@ def entry(
     changes: Mapping[str, Any] | None = None,
     actor: Actor | None = None,
 ) -> dict[str, Any]:
-    """The values of an entry, for whoever writes many of them at once."""
+    """An entry for `write`, for whoever writes many of them at once."""
     actor = actor or current()
     return {
         "at": utc_now(),

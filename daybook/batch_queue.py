@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
-from daybook.store import SKIP, Rows, Rules, Stored, open_writer, writers_wanted
+from daybook.store import open_writer, writers_wanted
+from daybook.store_rows import SKIP, Rows, Rules, Stored
 
 
 @dataclass(eq=False)

@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from daybook import ready_made_types, sql
+from daybook import audit, ready_made_types, sql
 from daybook.extensions import db
 from daybook.file_type_matching import Sample
 from daybook.formats.given import Given
 from daybook.models import FileType, Upload
 
 MAX_NAME = 64
+MAX_NOTED = 16 * 1024  # bytes of a layout as JSON, before and after together, that an entry in the audit keeps
 # Names stand in addresses: these are pages of their own there, or change the path.
 _TAKEN = frozenset({".", "..", "new", "import", "export", "try"})
 
@@ -159,8 +160,11 @@ def save(name: str, given: Given) -> NamedType:
     name = clean_name(name)
     check_text(given.to_json())
     _check_free(name)
-    db.session.add(FileType(name=name, layout=given.to_json()))
-    _commit(name)
+    with _committing(name):
+        row = FileType(name=name, layout=given.to_json())
+        db.session.add(row)
+        db.session.flush()
+        _note("create", row, {}, _said_by(row))
     return NamedType(name, given)
 
 
@@ -186,8 +190,10 @@ def replace(name: str, given: Given, *, version: str | None = None, new_name: st
     new_name = clean_name(new_name) if new_name is not None else row.name
     if new_name.casefold() != row.name.casefold():
         _check_free(new_name)
-    row.name, row.layout = new_name, given.to_json()
-    _commit(new_name)
+    with _committing(new_name):
+        before = _said_by(row)
+        row.name, row.layout = new_name, given.to_json()
+        _note("change", row, before, _said_by(row))
     return NamedType(new_name, given)
 
 
@@ -205,6 +211,7 @@ def delete(name: str) -> bool:
     if row is None:
         db.session.rollback()
         return False
+    _note("delete", row, _said_by(row), {})
     db.session.delete(row)
     db.session.commit()
     return True
@@ -225,19 +232,24 @@ def import_types(types: list[tuple[str, Given]], replaced: frozenset[str]) -> Im
     else left as they are. Raises FileTypeError, and then nothing was changed."""
     done = Imported([], [], [], [])
     by_name = {row.name.casefold(): row for row in db.session.scalars(sa.select(FileType).with_for_update())}
-    for name, given in types:
-        row = by_name.get(name.casefold())
-        if ready_made_types.find(name):
-            done.ready_made.append(name)
-        elif row is None:
-            db.session.add(FileType(name=name, layout=given.to_json()))
-            done.added.append(name)
-        elif name in replaced:
-            row.layout = given.to_json()
-            done.replaced.append(name)
-        else:
-            done.left.append(name)
-    _commit("")
+    with _committing(""):
+        for name, given in types:
+            row = by_name.get(name.casefold())
+            before = _said_by(row) if row else {}
+            if ready_made_types.find(name):
+                done.ready_made.append(name)
+                continue
+            if row is None:
+                row = FileType(name=name, layout=given.to_json())
+                db.session.add(row)
+                db.session.flush()
+                done.added.append(name)
+            elif name in replaced:
+                row.layout = given.to_json()
+                done.replaced.append(name)
+            else:
+                done.left.append(name)
+            _note("import", row, before, _said_by(row))
     return done
 
 
@@ -316,9 +328,25 @@ def _exists(name: str) -> FileTypeError:
     return FileTypeError("file_type_exists", f'there is a file type "{name}" already', "Choose another name.")
 
 
-def _commit(name: str) -> None:
+@contextmanager
+def _committing(name: str) -> Iterator[None]:
+    """Commits at the end; raises FileTypeError when somebody was faster with a type of that name."""
     try:
+        yield
         db.session.commit()
     except sa.exc.IntegrityError:
         db.session.rollback()
         raise _exists(name) from None
+
+
+def _said_by(row: FileType) -> dict[str, Any]:
+    return {"name": row.name, "layout": row.layout}
+
+
+def _note(action: str, row: FileType, before: dict[str, Any], after: dict[str, Any]) -> None:
+    changes = audit.differences(before, after)
+    if not changes:
+        return
+    if len(json.dumps(changes.get("layout"))) > MAX_NOTED:
+        changes["layout"] = [layout and "(large)" for layout in changes["layout"]]
+    audit.note(db.session, action, "file type", row.id, row.name, changes)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import sql
+from daybook import audit, sql
 from daybook.config import Settings
 from daybook.models import Reading, Sensor
 from daybook.removal import clear_leftovers
@@ -120,6 +120,8 @@ def _add(engine: Engine, source_id: int, posted: Posted) -> Added:
         for sensor_id, count in added.items():
             more = Sensor.reading_count + count
             connection.execute(sa.update(Sensor).where(Sensor.id == sensor_id).values(reading_count=more))
+        if added:
+            audit.note(connection, "record", "source", source_id, posted.source, {"readings": [None, added.total()]})
         units = _units(connection, source_id)
     sensors = [AddedSensor(ids[name], name, units[ids[name]], added[ids[name]]) for name in posted.units]
     total = added.total()

@@ -5,14 +5,16 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import raw_copies, replacements, sql
+from daybook import audit, raw_copies, replacements, sql
 from daybook.config import Settings
 from daybook.models import UNFINISHED, Reading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.source_lock import SourceBusy, give_up_after, lock_source
+from daybook.sources import note_sensors
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ NOTHING_STORED = {
 _NEVER_STARTED = timedelta(days=1)  # a page with many files sends them one after the other
 _INTERRUPTED = "The server was stopped while this file was being imported. Upload it again."
 _NEVER_CAME = "The file was announced, but its bytes never came. Upload it again."
+_DAYBOOK = audit.Actor("daybook", "Daybook")
 
 
 def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
@@ -39,7 +42,7 @@ def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
     """
     with engine.begin() as connection:
         if not stop_counting(connection, upload_id):
-            connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status="removing"))
+            _stop_importing(connection, upload_id)
             replacements.drop(connection, upload_id)
         touched = connection.scalars(
             sa.select(UploadSensor.sensor_id)
@@ -62,16 +65,40 @@ def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
         connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status=status, finished_at=utc_now()))
 
 
-def stop_counting(connection: Connection, upload_id: int) -> bool:
+def _stop_importing(connection: Connection, upload_id: int) -> None:
+    """The first step of taking out what failed or was cancelled, or the repeated one of any other removal."""
+    row = connection.execute(sa.select(Upload.status, Upload.error_code).where(Upload.id == upload_id)).first()
+    connection.execute(sa.update(Upload).where(Upload.id == upload_id).values(status="removing"))
+    # Who cancelled it has noted that (imports.request_cancel).
+    if row is not None and row.status == "importing" and row.error_code != "cancelled":
+        _note_failure(connection, upload_id, row.status, row.error_code)
+
+
+def _note_failure(connection: Connection, upload_id: int, before: str, error_code: str | None) -> None:
+    filename = connection.scalar(sa.select(Upload.filename).where(Upload.id == upload_id)) or ""
+    changes = {"status": [before, "failed"], "error": [None, error_code]}
+    audit.note(connection, "fail", "upload", upload_id, filename, changes)
+
+
+def stop_counting(connection: Connection, upload_id: int, replaced_by: int | None = None) -> bool:
     """The first step of taking back what is done, in the caller's transaction: its readings are hidden (status
     removing), and those that it had replaced are there again. False when it is not done.
 
-    The caller holds the source's lock, commits, and calls remove_readings.
+    The caller holds the source's lock, commits, and calls remove_readings. replaced_by: the upload that takes its
+    place, where one does.
     """
     done = Upload.id == upload_id, Upload.status == "done"
-    if connection.execute(sa.update(Upload).where(*done).values(status="removing")).rowcount == 0:
+    said = Upload.filename, Upload.readings_added, Upload.readings_replaced
+    row = connection.execute(sa.update(Upload).where(*done).values(status="removing").returning(*said)).one_or_none()
+    if row is None:
         return False
     replacements.take_back(connection, upload_id)
+    changes: dict[str, list[Any]] = {"status": ["done", "undone"], "readings": [row.readings_added, 0]}
+    if row.readings_replaced:
+        changes["replaced"] = [row.readings_replaced, 0]
+    if replaced_by is not None:
+        changes["replaced_by"] = [None, replaced_by]
+    audit.note(connection, "undo" if replaced_by is None else "replace", "upload", upload_id, row.filename, changes)
     return True
 
 
@@ -106,10 +133,12 @@ def undo_in_background(engine: Engine, settings: Settings, upload_id: int, patie
     """Begins to take a finished upload back and waits at most `patience` seconds for the end; the rest goes on in a
     thread, and after a crash in `recover`. Raises SourceBusy as `undo` does."""
     refused: list[SourceBusy] = []
+    actor = audit.current()  # a thread starts without it
 
     def run() -> None:
         try:
-            undo(engine, settings, upload_id, patience / 2)
+            with audit.acting(actor):
+                undo(engine, settings, upload_id, patience / 2)
         except SourceBusy as error:
             refused.append(error)
         except Exception:
@@ -182,6 +211,14 @@ def _source_of(engine: Engine, upload_id: int) -> int | None:
 
 
 def _clear(engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int, recovered: list[int]) -> None:
+    # Whoever is about to write into the source, or has asked for a recovery, did not interrupt anything.
+    with audit.acting(_DAYBOOK):
+        _clear_as_daybook(engine, settings, locks, upload_id, recovered)
+
+
+def _clear_as_daybook(
+    engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int, recovered: list[int]
+) -> None:
     with engine.begin() as connection:
         status = connection.scalar(sa.select(Upload.status).where(Upload.id == upload_id))
         if status not in (*UNFINISHED, "waiting"):
@@ -193,6 +230,7 @@ def _clear(engine: Engine, settings: Settings, locks: sql.Locks, upload_id: int,
                 .where(Upload.id == upload_id)
                 .values(status="removing", error_code="interrupted", error=message, **NOTHING_STORED)
             )
+            _note_failure(connection, upload_id, status, "interrupted")
     remove_readings(engine, locks, upload_id)
     if status != "removing":
         raw_copies.remove(settings.instance_path / "uploads", upload_id)
@@ -222,7 +260,12 @@ def _remove_what_it_made(connection: Connection, locks: sql.Locks, upload_id: in
     # A chat adds its readings without the source's lock: one of which the row counts is on its way in.
     unused = Sensor.reading_count == 0, Sensor.label == "", ~used
     empty = Sensor.id.in_(mine), Sensor.id.not_in(others), *unused
-    connection.execute(sa.delete(Sensor).where(*empty))
+    removed = connection.execute(sa.delete(Sensor).where(*empty).returning(Sensor.id, Sensor.name, Sensor.unit)).all()
+    gone = [(row.id, row.name, {"name": [row.name, None], "unit": [row.unit, None]}) for row in sorted(removed)]
+    note_sensors(connection, "delete", source_id, gone)
     kept = sa.exists().where(Sensor.source_id == Source.id)
     told = sa.exists().where(Upload.source_id == Source.id, counts)
-    connection.execute(sa.delete(Source).where(Source.id == source_id, ~kept, ~told))
+    unused_source = sa.delete(Source).where(Source.id == source_id, ~kept, ~told)
+    name = connection.scalar(unused_source.returning(Source.name))
+    if name is not None:
+        audit.note(connection, "delete", "source", source_id, name, {"name": [name, None]})

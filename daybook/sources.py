@@ -1,16 +1,17 @@
 """Sources and sensors by name: found, or made by whoever comes first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from daybook import audit, sql
 from daybook.models import Sensor, Source
 
 MAX_NAME = 200
+MAX_ENTRIES = 200  # of one upload that makes or removes sensors: the rest of them are one entry
 
 
 class BadName(ValueError):
@@ -44,17 +45,20 @@ def find_or_make_source(connection: Connection, name: str) -> int:
     by_name = sa.select(Source.id).where(Source.name == wanted)
     found = connection.scalar(by_name)
     if found is None:
-        connection.execute(_insert_new(connection, Source).values(name=wanted).on_conflict_do_nothing())
+        made: int | None = connection.scalar(sql.insert_new(connection, Source), {"name": wanted})
+        if made is not None:
+            audit.note(connection, "create", "source", made, wanted, {"name": [None, wanted]})
+            return made
         found = connection.execute(by_name).scalar_one()
     return found
 
 
 def find_or_make_sensors(
-    connection: Connection, source_id: int, wanted: Iterable[tuple[str, str]]
+    connection: Connection, source_id: int, wanted: Iterable[tuple[str, str]], entries: int = MAX_ENTRIES
 ) -> dict[str, FoundSensor]:
     """The sensors of the source for these (name, unit) pairs, by name. A unit fills in where none was known before.
 
-    The caller commits.
+    The caller commits. entries: as `most` of `note_sensors`.
     """
     units = {clean_name(name, "sensor"): unit.strip()[:64] for name, unit in wanted}
     if not units:
@@ -65,20 +69,46 @@ def find_or_make_sensors(
     ]
     known = _sensors_named(connection, source_id, list(units))
     new = [row for row in rows if row["name"] not in known]
-    if new:
-        connection.execute(_insert_new(connection, Sensor).on_conflict_do_nothing(), new)
+    made = set(connection.scalars(sql.insert_new(connection, Sensor), new)) if new else set()
     found = {
-        row.name: FoundSensor(row.id, row.name, row.name not in known)
+        row.name: FoundSensor(row.id, row.name, row.id in made)
         for row in _sensors_named(connection, source_id, list(units)).values()
     }
-    for name, row in known.items():
-        if not row.unit and units[name]:
-            connection.execute(sa.update(Sensor).where(Sensor.id == row.id).values(unit=units[name]))
+    filled = {name: row.id for name, row in known.items() if not row.unit and units[name]}
+    for name, sensor_id in filled.items():
+        connection.execute(sa.update(Sensor).where(Sensor.id == sensor_id).values(unit=units[name]))
+    created = [
+        (found[name].id, name, {"name": [None, name], "unit": [None, unit]})
+        for name, unit in units.items()
+        if found[name].made
+    ]
+    note_sensors(connection, "create", source_id, created, entries)
+    changed = [(sensor_id, name, {"unit": ["", units[name]]}) for name, sensor_id in filled.items()]
+    note_sensors(connection, "change", source_id, changed, entries)
     return found
 
 
-def _insert_new(connection: Connection, table: type[Source] | type[Sensor]):  # type: ignore[no-untyped-def]
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def note_sensors(
+    connection: Connection,
+    action: str,
+    source_id: int,
+    sensors: Sequence[tuple[int, str, Mapping[str, Any]]],
+    most: int = MAX_ENTRIES,
+) -> None:
+    """Writes what was done with sensors (id, name, changes) of the source into the audit: an entry for each of the
+    first `most`, and one of the source that says how many more they were. The caller commits."""
+    if not sensors:
+        return
+    source = connection.scalar(sa.select(Source.name).where(Source.id == source_id)) or ""
+    entries = [
+        audit.entry(action, "sensor", sensor_id, f"{source}: {name}", changes)
+        for sensor_id, name, changes in sensors[:most]
+    ]
+    more = len(sensors[most:])
+    if more:
+        counted = [more, 0] if action == "delete" else [0, more]
+        entries.append(audit.entry(f"{action} sensors", "source", source_id, source, {"more sensors": counted}))
+    audit.write(connection, entries)
 
 
 def _sensors_named(connection: Connection, source_id: int, names: list[str]) -> dict[str, Any]:

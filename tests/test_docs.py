@@ -122,6 +122,7 @@ def test_every_module_stands_in_the_picture_of_the_house() -> None:
         if not match:
             continue
         indent, name = len(match[1]), match[2]
+        folders = {depth: folder for depth, folder in folders.items() if depth < indent}
         if name.endswith("/"):
             folders[indent] = name
         else:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy.engine import Engine
 
-from daybook import imports, posted, removal, replacements, sql
+from daybook import import_run, imports, posted, removal, replacements, sql
 from daybook.config import Settings
 from daybook.formats.batch import Batch, Series
 from daybook.models import Reading, Replacement, Sensor, Source, Upload
@@ -122,7 +122,7 @@ class Book:
 
 @pytest.fixture
 def book(engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Book:
-    monkeypatch.setattr(imports, "open_file", lambda *_: JsonReader())
+    monkeypatch.setattr(import_run, "open_file", lambda *_: JsonReader())
     return Book(engine, settings, monkeypatch)
 
 
@@ -240,10 +240,10 @@ def test_an_import_that_does_not_get_to_its_end_leaves_the_old_values(
     if how.startswith("killed"):
         with monkeypatch.context() as patched:
             if how == "killed at the end":  # the last transaction was under way, and is not committed
-                patched.setattr(imports._Import, "_write_counts", dies)
+                patched.setattr(import_run.ImportRun, "_write_counts", dies)
             else:
-                patched.setattr(imports._Import, "_finish", dies)
-            patched.setattr(imports._Import, "_fail", dies)
+                patched.setattr(import_run.ImportRun, "_finish", dies)
+            patched.setattr(import_run.ImportRun, "_fail", dies)
             with pytest.raises(PowerCut):
                 book.run(upload_id, pieces())
         assert book.row(upload_id).status == "importing"
@@ -499,8 +499,8 @@ def test_any_sequence_of_imports_and_undos_gives_what_the_model_says(
             upload_id = book.begin(replaces=instead, **options)
             pieces = in_pieces(chance, rows)
             with monkeypatch.context() as patched:
-                patched.setattr(imports._Import, chance.choice(["_finish", "_write_counts"]), dies)
-                patched.setattr(imports._Import, "_fail", dies)
+                patched.setattr(import_run.ImportRun, chance.choice(["_finish", "_write_counts"]), dies)
+                patched.setattr(import_run.ImportRun, "_fail", dies)
                 with pytest.raises(PowerCut):
                     book.run(upload_id, pieces)
             assert removal.recover(book.engine, book.settings) == [upload_id]

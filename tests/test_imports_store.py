@@ -23,7 +23,8 @@ from daybook.batch_queue import BatchQueue
 from daybook.config import Settings
 from daybook.models import Reading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.readings import open_reader
-from daybook.store import Rows, Stored, open_writer, sort_rows
+from daybook.store import open_writer
+from daybook.store_rows import Rows, Stored, sort_rows
 from daybook.upload_options import CutOff, ImportRefused, Options, Sender
 from tests.wire import check_counts, readings, uploads, wait_for, wide_csv
 

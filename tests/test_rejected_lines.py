@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
-from daybook import imports
+from daybook import import_row
 from daybook.models import Upload, UploadIssue
 from daybook.rejected_lines import _Lines
 from tests.wire import check_counts, readings
@@ -162,7 +162,7 @@ def test_the_page_says_which_files_of_an_archive_were_left_out(
 def test_more_rejected_lines_than_are_listed_are_told(
     client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "MAX_ISSUES", 2)
+    monkeypatch.setattr(import_row, "MAX_ISSUES", 2)
     found = upload(client, headers, FILE)
     answer = rejected(client, headers, found["id"])
     assert answer.data == HEAD + BAD[3] + BAD[11]
