@@ -1,11 +1,14 @@
 """Logging in and out, and the setup page that makes the first admin."""
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from blueprints.guard import local_path, role_required, sign_in
-from daybook import accounts
+from blueprints.guard import client_address, local_path, role_required, sign_in, sign_out
+from daybook import first_admin, login_sessions, logins, sql
+from daybook.accounts import AccountError
+from daybook.extensions import db
+from daybook.login_throttle import TooManyAttempts
 
 bp = Blueprint("auth", __name__)
 
@@ -17,20 +20,25 @@ def login() -> ResponseReturnValue:
     if current_user.is_authenticated and request.method == "GET":
         return redirect(target)
     if request.method == "GET":
-        return render_template("auth/login.html", form={}, nobody=accounts.no_account_yet())
+        return render_template("auth/login.html", form={}, nobody=first_admin.no_account_yet())
     form = request.form
-    account = accounts.verify(form.get("username", ""), form.get("password", ""))
-    if account is None:
+    name, password = form.get("username", ""), form.get("password", "")
+    try:
+        key = logins.log_in(name, password, client_address(), request.user_agent.string)
+    except TooManyAttempts as error:
+        page = render_template("auth/login.html", form=form, complaint=str(error))
+        return page, 429, {"Retry-After": str(error.seconds)}
+    if key is None:
         complaint = "No active account has this name and password. Check both; the password is case-sensitive."
         return render_template("auth/login.html", form=form, complaint=complaint), 422
-    sign_in(account)
+    sign_in(key)
     return redirect(target)
 
 
 @bp.post("/logout")
 @role_required("viewer")
 def logout() -> ResponseReturnValue:
-    session.clear()
+    sign_out()
     return redirect(url_for("auth.login"))
 
 
@@ -38,9 +46,9 @@ def logout() -> ResponseReturnValue:
 def setup() -> ResponseReturnValue:
     """Makes the first admin, for whoever holds the link that the server printed, while there is no account."""
     token = request.args.get("token", "")
-    if not accounts.no_account_yet():
+    if not first_admin.no_account_yet():
         return render_template("auth/no_setup.html", reason="done"), 403
-    if not accounts.setup_token_is_good(current_app.config["SECRET_KEY"], token):
+    if not first_admin.setup_token_is_good(current_app.config["SECRET_KEY"], token):
         return render_template("auth/no_setup.html", reason="token"), 403
     if request.method == "GET":
         return render_template("auth/setup.html", form={}, complaints={}, token=token)
@@ -50,11 +58,15 @@ def setup() -> ResponseReturnValue:
         complaints["repeated"] = ["The two passwords are not the same; type them again."]
     try:
         if not complaints:
-            account = accounts.create_first_admin(form.get("username", ""), form.get("password", ""))
-            sign_in(account)
+            account = first_admin.create_first_admin(form.get("username", ""), form.get("password", ""))
+            account_id = account.id
+            db.session.rollback()
+            with sql.writing(db.engine) as connection:
+                key = login_sessions.begin(connection, account_id, client_address(), request.user_agent.string)
+            sign_in(key)
             return redirect(url_for("home.index"))
-    except accounts.AlreadySetUp:
+    except first_admin.AlreadySetUp:
         return render_template("auth/no_setup.html", reason="done"), 403
-    except accounts.AccountError as error:
+    except AccountError as error:
         complaints = error.complaints
     return render_template("auth/setup.html", form=form, complaints=complaints, token=token), 422

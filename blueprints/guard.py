@@ -11,14 +11,18 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user, login_user
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError, validate_csrf
 from wtforms import ValidationError
 
 from blueprints.errors import ApiError, wants_json
-from daybook import accounts, sql
-from daybook.extensions import csrf, login_manager
+from daybook import api_tokens, audit, login_sessions, sql
+from daybook.audit import Actor
+from daybook.extensions import csrf, db, login_manager
 from daybook.models import ROLES, Account
+
+# Where flask_login looks in the cookie for who it is. What we keep there is the session's key, not the account's id.
+KEY = "_user_id"
 
 PUBLIC = frozenset(
     {
@@ -83,25 +87,38 @@ def register(app: Flask) -> None:
     app.before_request(expect_no_writes)
     app.before_request(check_request)
     app.after_request(add_headers)
-    app.teardown_request(expect_writes_again)
+    app.teardown_request(forget_request)
 
 
-def sign_in(account: Account) -> None:
-    """Starts a session for this account, and leaves nothing of the one before."""
-    session.clear()
+def sign_in(key: str) -> None:
+    """Gives the browser the key of its new session, and leaves nothing of the one before."""
+    sign_out()
     session.permanent = True
-    session["password_mark"] = accounts.password_mark(account)
-    login_user(account)
+    session[KEY] = key
 
 
-def load_account(account_id: str) -> Account | None:
-    """The account of a session cookie, on pages. A new password ends the sessions that began with the old one."""
+def sign_out() -> None:
+    """Ends the session of this browser, if it has one."""
+    if KEY in session:
+        with sql.writing(db.engine) as connection:
+            login_sessions.end_key(connection, session[KEY])
+    session.clear()
+
+
+def client_address() -> str:
+    """Where the request comes from; behind PUBLIC_URL, what the proxy says (see app.py)."""
+    return request.remote_addr or ""
+
+
+def load_account(key: str) -> Account | None:
+    """The account of a session cookie, on pages. Leaves the session's id in g.login_session_id."""
     if wants_json():
         return None
-    account = accounts.find_active_account(int(account_id))
-    if account is None or session.get("password_mark") != accounts.password_mark(account):
+    found = login_sessions.find(key)
+    if found is None:
         return None
-    return account
+    g.login_session_id = found.session_id
+    return found.account
 
 
 def load_account_by_token(_request: Any) -> Account | None:
@@ -109,7 +126,7 @@ def load_account_by_token(_request: Any) -> Account | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if not wants_json() or scheme.lower() != "bearer":
         return None
-    g.api_token = accounts.find_token(token.strip())
+    g.api_token = api_tokens.find_token(token.strip())
     return g.api_token.account if g.api_token else None
 
 
@@ -119,8 +136,10 @@ def expect_no_writes() -> None:
         sql.writes_expected.set(False)
 
 
-def expect_writes_again(_error: BaseException | None) -> None:
+def forget_request(_error: BaseException | None) -> None:
+    """The thread's next request begins as if there had been none."""
     sql.writes_expected.set(True)
+    audit.set_actor(None)
 
 
 def check_request() -> ResponseReturnValue | None:
@@ -131,6 +150,7 @@ def check_request() -> ResponseReturnValue | None:
     if needed is not None:
         if not current_user.is_authenticated:
             return ask_for_login()
+        audit.set_actor(Actor("api" if wants_json() else "page", current_user.username, current_user.id))
         if not current_user.may(needed):
             refuse_role(needed)
     if current_app.config["WTF_CSRF_ENABLED"] and not wants_json():

@@ -5,7 +5,7 @@ import sys
 import click
 from flask import Flask, current_app
 
-from daybook import accounts
+from daybook import accounts, api_tokens, first_admin
 from daybook.command_line import with_database
 from daybook.config import Settings
 from daybook.models import ROLES
@@ -47,7 +47,7 @@ def create_token(name: str, label: str) -> None:
     if not account.is_active:
         raise click.ClickException(f'The account "{name}" is disabled, so its tokens would be refused.')
     try:
-        click.echo(accounts.create_token(account, label))
+        click.echo(api_tokens.create_token(account, label))
     except accounts.AccountError as error:
         raise click.ClickException(str(error)) from None
 
@@ -57,7 +57,7 @@ def create_token(name: str, label: str) -> None:
 @with_database
 def setup_link(quiet: bool) -> None:
     """Prints the link that makes the first admin; nothing on standard output once there is an account."""
-    if not accounts.no_account_yet():
+    if not first_admin.no_account_yet():
         if not quiet:
             click.echo("There is an account already; no link is needed.", err=True)
         return
@@ -68,4 +68,4 @@ def setup_link(quiet: bool) -> None:
 def setup_url(settings: Settings) -> str:
     """The link that makes the first admin of this Daybook."""
     base = settings.public_url or f"http://127.0.0.1:{settings.port}"
-    return f"{base}/setup?token={accounts.setup_token(settings.secret_key)}"
+    return f"{base}/setup?token={first_admin.setup_token(settings.secret_key)}"

@@ -1,4 +1,4 @@
-"""What every command of ours has: the app around it, and one plain line where the database fails it."""
+"""What every command of ours has: the app around it, who did it, and one plain line where the database fails it."""
 
 import functools
 import logging
@@ -9,17 +9,20 @@ import click
 import sqlalchemy as sa
 from flask.cli import with_appcontext
 
+from daybook import audit
+
 log = logging.getLogger(__name__)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def with_database(command: Command) -> Command:
-    """Runs the command within the app; says in one line when the database is away or has no tables yet."""
+    """Runs the command within the app, as the operator; says in one line when the database is away or has no tables."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
         try:
-            return command(*arguments, **options)
+            with audit.acting(audit.operator()):
+                return command(*arguments, **options)
         except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
             # Not the error's own text: it carries the statement and its values.
             log.debug("the database refused", exc_info=True)

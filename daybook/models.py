@@ -52,7 +52,7 @@ class LoginSession(Base):
 
 
 class LoginThrottle(Base):
-    """How often a login has failed of late. kind: address, account (subject: the name as typed, cleaned) or change (an id)."""
+    """How often a login failed of late. kind: address, account (subject: a name as typed, cleaned), change (an id)."""
 
     __tablename__ = "login_throttle"
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)

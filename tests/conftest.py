@@ -84,9 +84,9 @@ def database(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> None:
     """Hashing a password is slow on purpose; the tests, which do it hundreds of times, have nothing to protect."""
-    from daybook import accounts
+    from daybook import passwords
 
-    accounts.hasher = accounts.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    passwords.hasher = passwords.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def migrate(settings: Settings) -> None:
@@ -293,12 +293,12 @@ def login() -> Callable[[FlaskClient, Person], FlaskClient]:
 @pytest.fixture
 def token_for(app: Flask) -> Callable[..., str]:
     """token_for(person) makes an API token and returns its plain text."""
-    from daybook import accounts
+    from daybook import api_tokens
     from daybook.models import Account
 
     def make(person: Person, name: str = "test") -> str:
         with app.app_context():
-            return accounts.create_token(db.session.get_one(Account, person.id), name)
+            return api_tokens.create_token(db.session.get_one(Account, person.id), name)
 
     return make
 

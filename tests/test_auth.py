@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 
-from daybook import accounts
+from daybook import api_tokens, first_admin, logins
 from daybook.extensions import db
 from daybook.models import Account, ApiToken, utc_now
 from tests.browser import check_page
@@ -27,7 +27,7 @@ def logged_in(client: FlaskClient) -> bool:
 
 
 def setup_path(app: Flask) -> str:
-    return f"/setup?token={accounts.setup_token(app.config['SECRET_KEY'])}"
+    return f"/setup?token={first_admin.setup_token(app.config['SECRET_KEY'])}"
 
 
 # --- setup -------------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def test_a_wrong_setup_link_says_how_to_get_a_right_one(app: Flask, client: Flas
         assert response.status_code == 403
         assert "flask setup-link" in response.text
     with app.app_context():
-        assert accounts.no_account_yet()
+        assert first_admin.no_account_yet()
 
 
 def test_two_setups_at_once_make_one_admin(app: Flask) -> None:
@@ -234,7 +234,7 @@ def test_changing_the_password_asks_for_the_old_one(
         assert sentence in page
     assert change(client, PASSWORD, NEW_PASSWORD)[0] == 302
     with app.app_context():
-        assert accounts.verify("ada", NEW_PASSWORD)
+        assert logins.log_in("ada", NEW_PASSWORD)
 
 
 def test_a_new_password_ends_the_other_sessions(
@@ -264,20 +264,20 @@ def test_a_token_is_shown_once_and_works_until_revoked(
     token = make_token(client)
     assert token not in client.get("/account").text
     with app.app_context():
-        found = accounts.find_token(token)
+        found = api_tokens.find_token(token)
         assert found
         assert found.expires_at is None
         token_id = found.id
     assert client.post(f"/account/tokens/{token_id}/revoke").status_code == 302
     with app.app_context():
-        assert accounts.find_token(token) is None
+        assert api_tokens.find_token(token) is None
 
 
 def test_a_token_can_be_made_to_end(app: Flask, client: FlaskClient, make_account: MakeAccount, login: Login) -> None:
     login(client, make_account())
     token = make_token(client, days="30")
     with app.app_context():
-        found = accounts.find_token(token)
+        found = api_tokens.find_token(token)
         assert found
         assert found.expires_at
         assert timedelta(days=29) < found.expires_at - utc_now() <= timedelta(days=30)
@@ -294,7 +294,7 @@ def test_nobody_revokes_the_token_of_another(
         token_id = db.session.scalars(sa.select(ApiToken.id)).one()
     client.post(f"/account/tokens/{token_id}/revoke")
     with app.app_context():
-        assert accounts.find_token(token)
+        assert api_tokens.find_token(token)
     assert "test" not in re.findall(r'<th scope="row"[^>]*>([^<]+)', client.get("/account").text)
 
 

@@ -11,8 +11,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from blueprints.guard import PUBLIC, SAFE_METHODS, local_path, role_needed, role_required
+from daybook import audit
+from daybook.audit import Actor
 from daybook.extensions import csrf, db
-from daybook.models import ROLES, ApiToken
+from daybook.models import ROLES, ApiToken, AuditEntry
 from tests.conftest import Person, csrf_token
 
 MakeAccount = Callable[..., Person]
@@ -71,20 +73,17 @@ def test_nobody_gets_in_but_where_everybody_may(app: Flask, client: FlaskClient)
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_reaches_what_it_may_and_no_more(
     app: Flask,
-    client: FlaskClient,
     make_account: MakeAccount,
     login: Login,
     bearer: Callable[[Person], dict[str, str]],
     role: str,
 ) -> None:
     person = make_account("somebody", role)
-    session = login(client, person).get_cookie("session")
-    assert session
     for route in routes(app):
-        # Fresh ones each time: one of the routes logs out, another revokes tokens.
+        # Fresh ones each time: some of the routes end sessions, another revokes tokens.
         browser = app.test_client()
         if not route.is_api:
-            browser.set_cookie("session", session.value)
+            login(browser, person)
         response = ask(browser, route, headers=bearer(person) if route.is_api else {})
         needed = role_needed(app, route.endpoint, route.method)
         assert response.status_code < 500, f"{route}: {response.text}"
@@ -246,6 +245,44 @@ def test_htmx_is_sent_to_the_login_page_and_back_to_its_page(client: FlaskClient
 )
 def test_only_paths_of_our_own_are_gone_on_to(target: str | None, kept: bool) -> None:
     assert local_path(target) == (target if kept else None)
+
+
+# --- who changes something ---------------------------------------------------------------------------------------
+
+
+def test_a_request_acts_in_the_name_of_its_account(
+    app: Flask, make_account: MakeAccount, login: Login, bearer: Callable[[Person], dict[str, str]]
+) -> None:
+    ada, eve = make_account("ada"), make_account("eve")
+    app.add_url_rule("/acting", "page_acting", lambda: str(audit.current()))
+    app.add_url_rule("/api/v1/acting", "api_acting", lambda: str(audit.current()))
+    browser, headers = login(app.test_client(), ada), bearer(eve)
+    assert browser.get("/acting").text == str(Actor("page", "ada", ada.id))
+    assert app.test_client().get("/api/v1/acting", headers=headers).text == str(Actor("api", "eve", eve.id))
+    assert audit.current() == Actor("daybook", "Daybook")  # the thread goes on as nobody
+
+
+def test_what_somebody_does_on_their_page_is_in_the_audit(
+    app: Flask, client: FlaskClient, make_account: MakeAccount, login: Login
+) -> None:
+    vera = make_account("vera", "viewer")
+    login(client, vera)
+    client.post("/account/timezone", data={"timezone": "Europe/Oslo"})
+    client.post("/account/tokens", data={"name": "mast 3", "days": ""})
+    client.post("/account/tokens/1/revoke")
+    new = "another walk by the sea"
+    client.post("/account/password", data={"old_password": vera.password, "new_password": new, "repeated": new})
+    client.post("/logout")
+    with app.app_context():
+        entries = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.id)).all()
+        assert [(entry.action, entry.object_type) for entry in entries] == [
+            ("create", "account"),
+            ("change", "account"),
+            ("create", "token"),
+            ("revoke", "token"),
+            ("password", "account"),
+        ]
+        assert {(entry.origin, entry.actor, entry.account_id) for entry in entries[1:]} == {("page", "vera", vera.id)}
 
 
 # --- reading requests do not wait for writers --------------------------------------------------------------------
