@@ -5,11 +5,11 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from blueprints.template_filters import sentence_case
-from daybook import charts, exports
+from daybook import charts, exports, sensor_settings
 from daybook.exports import Export
 from daybook.extensions import db
 from daybook.readings import NotFound, Reader, SensorRow, open_reader
@@ -63,29 +63,32 @@ def index() -> ResponseReturnValue:
 @bp.get("/<int:sensor_id>")
 def show(sensor_id: int) -> ResponseReturnValue:
     """One sensor: the whole page, or for htmx the part that changes with the range."""
-    with open_reader(db.engine) as reader:
-        sensor = find_sensor(reader, sensor_id)
-        span, shown = find_range(reader, sensor)
-        points = reader.points(sensor, shown.first, shown.last, POINTS)
     going_back = "HX-History-Restore-Request" in request.headers
     fragment = "HX-Request" in request.headers and not going_back
-    page = render_template(
-        "sensors/series.html" if fragment else "sensors/show.html",
-        **table_values(sensor, points),
-        span=span,
-        shown=shown,
-        summary=charts.summary(points),
-        ranges=charts.RANGES,
-        form=form_values(shown, span),
-        words=range_words(within(shown, span)),
-        words_of_span=range_words(span or (0, 0)),
-    )
+    page, problem = sensor_page(sensor_id, "sensors/series.html" if fragment else "sensors/show.html")
     # Going back to a wrong address shows it as it was; htmx takes an error for no page at all.
-    response = Response(page, status=400 if shown.problem and not going_back else 200)
-    if shown.problem:
+    response = Response(page, status=400 if problem and not going_back else 200)
+    if problem:
         response.headers["HX-Push-Url"] = "false"
     response.headers["Vary"] = "HX-Request, Cookie"
     return response
+
+
+@bp.post("/<int:sensor_id>")
+def change(sensor_id: int) -> ResponseReturnValue:
+    """Keeps what an editor says of the sensor; the range that was shown is shown again."""
+    typed = {name: request.form.get(name, "") for name in ("label", "unit", "kind")}
+    try:
+        with db.engine.begin() as connection:
+            sensor_settings.change(connection, min(sensor_id, 2**31 - 1), sensor_settings.checked(**typed))
+    except sensor_settings.BadSettings as error:
+        page, _ = sensor_page(sensor_id, "sensors/show.html", settings=typed, complaints=error.complaints)
+        return page, 422
+    except LookupError:
+        abort(404, f"There is no sensor {sensor_id}.")
+    flash("The settings are saved.", "success")
+    shown = {name: request.args[name] for name in ("range", "from", "to") if name in request.args}
+    return redirect(url_for("sensors.show", sensor_id=sensor_id, **shown), 303)  # type: ignore[arg-type]
 
 
 @bp.get("/<int:sensor_id>/series.json")
@@ -161,6 +164,34 @@ def wanted_points() -> int:
 
 
 # --- making the answer
+
+
+def sensor_page(
+    sensor_id: int,
+    template: str,
+    settings: dict[str, str] | None = None,
+    complaints: dict[str, list[str]] | None = None,
+) -> tuple[str, str]:
+    """The page of a sensor in the range that the address names, and what is wrong with that range. `settings`: what
+    was typed where it could not be kept."""
+    with open_reader(db.engine) as reader:
+        sensor = find_sensor(reader, sensor_id)
+        span, shown = find_range(reader, sensor)
+        points = reader.points(sensor, shown.first, shown.last, POINTS)
+    page = render_template(
+        template,
+        **table_values(sensor, points),
+        span=span,
+        shown=shown,
+        summary=charts.summary(points),
+        ranges=charts.RANGES,
+        form=form_values(shown, span),
+        words=range_words(within(shown, span)),
+        words_of_span=range_words(span or (0, 0)),
+        settings=settings or {"label": sensor.label, "unit": sensor.unit, "kind": sensor.kind},
+        complaints=complaints or {},
+    )
+    return page, shown.problem
 
 
 def table_values(sensor: SensorRow, points: charts.Points) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import attachments, chats, known, message_readings, outbox, undo_order
+from daybook import attachments, bot_name, chats, known, message_readings, outbox, undo_order
 from daybook.chat import conversation, grammar, replies
 from daybook.chat.values import AddReading, Known, NotForUs, Nothing, Reply, Said, SetTimezone, TakeBack, Undo
 from daybook.chats import KnownChat
@@ -53,7 +53,7 @@ class About:
 
 def answer_text(connection: Connection, about: About, text: str) -> None:
     """Does what the text asks for and queues the answer. An edited text takes the place of what it said before."""
-    said = grammar.parse(text)
+    said = grammar.parse(text, bot_name.of(about.settings))
     if isinstance(said, NotForUs) or "undo" in about.row.payload:
         return
     changes = Changes()

@@ -11,20 +11,29 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 from urllib.parse import quote
 
 import urllib3
 
+from daybook import timed_http
 from daybook.config import Settings
 
 # Seconds. An answer to a plain call is there within one; the outbox' lease is longer than both together.
 CONNECT, ANSWER, ANSWER_TO_A_FILE = 5.0, 15.0, 60.0
+WHOLE_FILE = 300.0  # a file there or back, from the connection to the last byte
 # getFile gives nothing larger to a bot.
 LARGEST_DOWNLOAD = 20 * 1024 * 1024
 _LARGEST_ANSWER = 32 * 1024 * 1024
 _PIECE = 64 * 1024
-_GONE = ("chat not found", "user not found", "peer_id_invalid", "chat_id is empty", "group chat was deleted")
+_GONE = (
+    "chat not found",
+    "user not found",
+    "peer_id_invalid",
+    "chat_id is empty",
+    "group chat was deleted",
+    "deactivated",
+)
 HIDDEN = "<token>"
 
 _hidden: set[str] = set()
@@ -83,9 +92,12 @@ def redacted(text: str) -> str:
 
 
 class _Redacting(logging.Filter):
-    """urllib3 writes the path of every request into its log, at the level DEBUG."""
+    """urllib3 writes the path of every request into its log at the level DEBUG, and as a warning when a header is odd,
+    with a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            record.exc_text, record.exc_info = redacted(logging.Formatter().formatException(record.exc_info)), None
         record.msg, record.args = redacted(record.getMessage()), ()
         return True
 
@@ -104,11 +116,12 @@ class BotApi:
         # The part behind the colon is the secret one; short ones are only in tests, and would hide common words.
         hidden = {token, quoted, quote(token, safe=""), token.rpartition(":")[2], secret}
         _hidden.update(part for part in hidden if len(part) >= 8 or part == token)
-        logging.getLogger("urllib3.connectionpool").addFilter(_redacting)
+        for logger in timed_http.LOGGERS:
+            logger.addFilter(_redacting)
         self._base = settings.telegram_api_url
         self._methods = f"{self._base}/bot{quoted}/"
         self._files = f"{self._base}/file/bot{quoted}/"
-        self._pool = urllib3.PoolManager(maxsize=8, retries=False, headers={"User-Agent": "daybook"})
+        self._pool = timed_http.pool(maxsize=8, retries=False, headers={"User-Agent": "daybook"})
 
     def call(
         self,
@@ -120,7 +133,7 @@ class BotApi:
     ) -> Any:
         """The result of a call. Parameters that are None are left out; all of them travel in the body.
 
-        Raises RetryAfter, Temporary, Permanent or Migrated. timeout: seconds to wait for the answer.
+        Raises RetryAfter, Temporary, Permanent or Migrated. timeout: seconds until the answer is there as a whole.
         """
         params = {name: value for name, value in params.items() if value is not None}
         body: bytes | Iterator[bytes]
@@ -132,7 +145,10 @@ class BotApi:
             headers = {"Content-Type": "application/json"}
             body = json.dumps(params).encode()
         wait = timeout or (ANSWER_TO_A_FILE if files else ANSWER)
-        with self._request("POST", self._methods + method, wait, method, body=body, headers=headers) as response:
+        with (
+            timed_http.within(CONNECT + (WHOLE_FILE if files else wait)),
+            self._request("POST", self._methods + method, wait, method, body=body, headers=headers) as response,
+        ):
             answer = self._read(response, method)
             return _result(method, response, answer)
 
@@ -140,13 +156,17 @@ class BotApi:
         """The bytes of a file whose path getFile has told, as they come; raises Permanent past `limit` of them."""
         if any(part in ("", ".", "..") for part in file_path.split("/")):
             raise Permanent("The Bot API named a file by a path that leads elsewhere.")
-        with self._request("GET", self._files + quote(file_path), ANSWER, "download") as response:
+        with timed_http.within(WHOLE_FILE):
+            response = self._request("GET", self._files + quote(file_path), ANSWER, "download")
+        with response:
             if response.status != 200:
                 refused = f"the file cannot be had: status {response.status}"
                 raise Temporary(refused) if response.status >= 500 else Permanent(refused, status=response.status)
+            announced = response.headers.get("Content-Length") or ""
+            too_large = announced.isdecimal() and int(announced[:20]) > limit
             taken = 0
             while True:
-                if taken > limit or int(response.headers.get("Content-Length") or 0) > limit:
+                if too_large or taken > limit:
                     raise Permanent(f"the file is larger than {limit:,} bytes", status=413)
                 if not (piece := self._piece(response)):
                     return
@@ -220,10 +240,10 @@ def _result(method: str, response: "urllib3.response.BaseHTTPResponse", body: by
         return answer.get("result")
     code = answer.get("error_code")
     code = code if isinstance(code, int) else status
-    text = redacted(f"{method}: {code} {answer.get('description') or 'without a description'}")[:500]
+    text = _kept(f"{method}: {code} {answer.get('description') or 'without a description'}")
     about = answer.get("parameters")
     about = about if isinstance(about, dict) else {}
-    if isinstance(about.get("migrate_to_chat_id"), int):
+    if is_number(about.get("migrate_to_chat_id")):
         raise Migrated(text, about["migrate_to_chat_id"])
     seconds = about.get("retry_after") or response.headers.get("Retry-After")
     if code == 429 or about.get("retry_after"):
@@ -235,11 +255,22 @@ def _result(method: str, response: "urllib3.response.BaseHTTPResponse", body: by
     raise Permanent(text, code == 403 or any(reason in text.lower() for reason in _GONE), code)
 
 
+def is_number(value: object) -> TypeGuard[int]:
+    """Whether this can be the number of a chat or message: no database keeps more than 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _kept(text: str) -> str:
+    """What the server says, as it may be shown and as every database can keep it."""
+    return redacted(text).replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:500]
+
+
 def _seconds(value: Any) -> float:
     try:
-        return min(max(float(value), 0.1), 86_400.0)
-    except (TypeError, ValueError):
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
         return 1.0
+    return min(max(0.1, seconds), 86_400.0)  # 0.1 first: so is what is no number
 
 
 class _Multipart:
@@ -277,4 +308,5 @@ class _Multipart:
                 yield part
                 continue
             while piece := part.read(_PIECE):
+                timed_http.check()
                 yield piece

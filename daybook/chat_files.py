@@ -7,59 +7,37 @@ the first had stored. Undoing such an upload is the same as on its page.
 """
 
 import logging
-import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import bot_api, chats, imports, outbox, removal, sql
-from daybook.answers import About, Afterwards, payload_of
-from daybook.bot_api import LARGEST_DOWNLOAD, BotApiError, Permanent, RetryAfter, Temporary
+from daybook import chat_file_imports, outbox, removal, sql
+from daybook.answers import About, Afterwards
+from daybook.bot_api import LARGEST_DOWNLOAD
 from daybook.chat import files as words
-from daybook.chat.values import FileAccount, Reply
+from daybook.chat import grammar
+from daybook.chat.values import Reply, UndoFile
+from daybook.chat_file_imports import File
 from daybook.config import Settings
-from daybook.formats.layout import FormatError
 from daybook.known import upload_page
 from daybook.models import Message, Upload, utc_now
 from daybook.people import plain
 from daybook.source_lock import SourceBusy
-from daybook.upload_options import CutOff, ImportRefused, Options, Sender, clean_filename, sentence, with_layout
-from daybook.upload_report import UploadReport, read_report
+from daybook.upload_options import clean_filename
 
 log = logging.getLogger(__name__)
 
 UNDO = "undo-file:"
-_LEASE = timedelta(seconds=60)
-_TELL_EVERY = 2.5  # seconds; Telegram takes about one message a second and chat
-_ATTEMPTS = 3  # of a file whose process was killed
-_FETCH_ATTEMPTS = 6
-_MOST_ISSUES = 20
-_NOT_FETCHED = "Telegram would not hand it over. Send it again."
+_LARGEST_ID = 2**31 - 1
 _AT_ONCE = 2  # files per process: people's requests need the rest of it
-_SAID = re.compile(r"(?im)^\s*(type|timezone)\s*:(.*)$")
+_looking: set[Engine] = set()  # books of which a thread of this process looks for files that are left
+_lock = threading.Lock()
 _slots = threading.BoundedSemaphore(_AT_ONCE)
 _MINE = Message.direction == "in", Message.status == "received"
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file in hand: the message that brought it, and the message of ours that tells of it."""
-
-    message_id: int
-    chat_id: int
-    sender_id: int
-    file_id: str
-    name: str
-    size: int | None
-    caption: str
-    progress_id: int
-    attempts: int
 
 
 # --- in the update's transaction
@@ -87,8 +65,8 @@ def undo_pressed(
     connection: Connection, about: About, data: str, press_id: str, button_of: int | None
 ) -> list[Afterwards]:
     """Somebody has pressed Undo under the account of a file, which is the message `button_of` (our id)."""
-    number = data.removeprefix(UNDO)
-    upload_id = int(number) if number.isdecimal() and len(number) < 10 else 0
+    said = grammar.pressed(data)
+    upload_id = said.upload_id if isinstance(said, UndoFile) and 0 < said.upload_id <= _LARGEST_ID else 0
     columns = Upload.status, Upload.telegram_user_id, Upload.filename
     row = connection.execute(sa.select(*columns).where(Upload.id == upload_id)).first()
     if row is None or row.telegram_user_id != about.person.user_id:
@@ -118,16 +96,21 @@ def start(engine: Engine, settings: Settings) -> None:
 
 def resume(engine: Engine, settings: Settings) -> None:
     """Looks for files that a killed process has left, as soon as its leases are over. For the start of a process."""
-    if not settings.telegram_bot_token:
-        return
+    with _lock:
+        if not settings.telegram_bot_token or engine in _looking:
+            return
+        _looking.add(engine)
 
     def look() -> None:
         try:
             while (seconds := _seconds_until_free(engine)) is not None:
-                time.sleep(max(0.0, seconds) + 0.5)
+                time.sleep(max(0.5, seconds + 0.5))
                 start(engine, settings)
         except sa.exc.SQLAlchemyError as error:
             log.warning("files of chats may wait, the database cannot be used: %s", type(error).__name__)
+        finally:
+            with _lock:
+                _looking.discard(engine)
 
     threading.Thread(target=look, name="chat-files-left", daemon=True).start()
 
@@ -135,7 +118,7 @@ def resume(engine: Engine, settings: Settings) -> None:
 def _run(engine: Engine, settings: Settings) -> None:
     try:
         while (file := _claim(engine)) is not None:
-            _import(engine, settings, file)
+            chat_file_imports.import_file(engine, settings, file)
         left = False
     except Exception:
         log.exception("a file of a chat could not be imported; it is begun anew when its lease is over")
@@ -159,13 +142,12 @@ def _is_one_free(engine: Engine) -> bool:
 def _seconds_until_free(engine: Engine) -> float | None:
     """How long until somebody may claim a file that waits; None where none does."""
     with sql.only_reading(), engine.connect() as connection:
-        row = connection.execute(sa.select(sa.func.count(), sa.func.max(Message.next_attempt_at)).where(*_MINE)).one()
-    if not row[0]:
-        return None
-    return 0.0 if row[1] is None else (row[1] - utc_now()).total_seconds()
+        leases = connection.scalars(sa.select(Message.next_attempt_at).where(*_MINE)).all()
+    now = utc_now()
+    return min(((lease - now).total_seconds() if lease else 0.0 for lease in leases), default=None)
 
 
-def _claim(engine: Engine) -> _File | None:
+def _claim(engine: Engine) -> File | None:
     """The file that has waited for longest, for this thread alone while it keeps the lease up."""
     now = utc_now()
     with engine.begin() as connection:
@@ -174,9 +156,9 @@ def _claim(engine: Engine) -> _File | None:
         if row is None:
             return None
         mine = sa.update(Message).where(Message.id == row.id)
-        connection.execute(mine.values(next_attempt_at=now + _LEASE, attempts=row.attempts + 1))
+        connection.execute(mine.values(next_attempt_at=now + chat_file_imports.LEASE, attempts=row.attempts + 1))
     file = row.payload["file"]
-    return _File(
+    return File(
         row.id,
         row.chat_id,
         row.sender_id,
@@ -187,125 +169,6 @@ def _claim(engine: Engine) -> _File | None:
         file["progress_id"],
         row.attempts + 1,
     )
-
-
-def _import(engine: Engine, settings: Settings, file: _File) -> None:
-    if file.attempts > _ATTEMPTS:
-        _end(
-            engine,
-            settings,
-            file,
-            words.failed(file.name, "It was begun three times and never came to its end."),
-            "failed",
-        )
-        return
-    try:
-        path, size = _ask_for_file(settings, file)
-        options = _options(engine, file)
-        options.check()
-    except (FormatError, ImportRefused) as error:
-        _end(engine, settings, file, words.failed(file.name, sentence(error)), "handled")
-        return
-    except BotApiError as error:
-        too_large = isinstance(error, Permanent) and "too big" in str(error)
-        text = words.too_large(file.name, upload_page(settings)) if too_large else words.failed(file.name, _NOT_FETCHED)
-        log.warning("the file of message %s could not be fetched: %s", file.message_id, error)
-        _end(engine, settings, file, text, "handled" if too_large else "failed")
-        return
-    sender = Sender(telegram_user_id=file.sender_id)
-    upload_id = imports.announce(engine, file.name, options, sender, size)
-    stop = threading.Event()
-    telling = threading.Thread(target=_tell, args=(engine, settings, file, upload_id, stop), daemon=True)
-    telling.start()
-    try:
-        imports.import_stream(engine, settings, _pieces(settings, path), upload_id=upload_id, bytes_total=size)
-    finally:
-        stop.set()
-        telling.join()
-    report = read_report(engine, upload_id)
-    assert report is not None
-    if report.upload.status == "done":
-        reply = words.done(_account(report), utc_now(), _timezone(engine, file.chat_id), upload_id)
-        _end(engine, settings, file, reply, "handled")
-    else:
-        _end(engine, settings, file, words.failed(file.name, report.upload.error or report.upload.status), "handled")
-
-
-def _ask_for_file(settings: Settings, file: _File) -> tuple[str, int | None]:
-    """Where the file is to be had, and how large it is; raises BotApiError."""
-    api = bot_api.client(settings)
-    for attempt in range(_FETCH_ATTEMPTS):
-        try:
-            found = api.call("getFile", {"file_id": file.file_id})
-            break
-        except Temporary as error:
-            if attempt + 1 == _FETCH_ATTEMPTS:
-                raise
-            time.sleep(min(30.0, error.seconds) if isinstance(error, RetryAfter) else 2.0**attempt / 2)
-    path = found.get("file_path") if isinstance(found, dict) else None
-    if not isinstance(path, str):
-        raise Permanent("getFile named no path")
-    size = found.get("file_size")
-    if isinstance(size, int) and size > LARGEST_DOWNLOAD:
-        raise Permanent("the file is too big")
-    return path, size if isinstance(size, int) else file.size
-
-
-def _options(engine: Engine, file: _File) -> Options:
-    """Into the chat's source, with what the caption says: "type: NAME", "timezone: ZONE"."""
-    said = {name.casefold(): value.strip() for name, value in _SAID.findall(file.caption)}
-    with engine.begin() as connection:
-        chat = chats.find(connection, file.chat_id)
-        assert chat is not None  # its message is kept
-        source = chats.source_name(connection, chats.source_of(connection, chat))
-    options = Options(source=source, timezone=said.get("timezone", ""))
-    return with_layout(options, said.get("type", ""), engine=engine)
-
-
-def _pieces(settings: Settings, path: str) -> Iterator[bytes]:
-    try:
-        yield from bot_api.client(settings).download(path)
-    except BotApiError as error:
-        raise CutOff(f"the file could not be fetched to its end: {error}") from None
-
-
-def _tell(engine: Engine, settings: Settings, file: _File, upload_id: int, stop: threading.Event) -> None:
-    """Says now and then how far the import is, and keeps the lease up."""
-    while not stop.wait(_TELL_EVERY):
-        try:
-            columns = Upload.bytes_done, Upload.bytes_total, Upload.readings_added
-            with engine.begin() as connection:
-                row = connection.execute(sa.select(*columns).where(Upload.id == upload_id)).one()
-                mine = sa.update(Message).where(Message.id == file.message_id)
-                connection.execute(mine.values(next_attempt_at=utc_now() + _LEASE))
-                reply = words.progress(file.name, row.bytes_done, row.bytes_total, row.readings_added)
-                outbox.edit(connection, file.progress_id, reply.text)
-            outbox.wake(engine, settings)
-        except Exception:
-            log.exception("the progress of upload %s could not be told", upload_id)
-
-
-def _end(engine: Engine, settings: Settings, file: _File, reply: Reply, status: str) -> None:
-    with engine.begin() as connection:
-        outbox.edit(connection, file.progress_id, reply.text, payload_of(reply))
-        done = {"status": status, "next_attempt_at": None}
-        connection.execute(sa.update(Message).where(Message.id == file.message_id).values(done))
-    outbox.wake(engine, settings)
-
-
-def _account(report: UploadReport) -> FileAccount:
-    row = report.upload
-    lines = (row.lines_total, row.lines_preamble, row.lines_blank, row.lines_read, row.lines_rejected)
-    issues = tuple((issue.line, f"{issue.value!r} {issue.reason}") for issue in report.issues[:_MOST_ISSUES])
-    sensors = tuple(sensor.name for sensor in report.sensors)
-    readings = row.readings_added, row.readings_duplicate
-    return FileAccount(row.filename, *lines, *readings, sensors, row.first_time, row.last_time, issues)
-
-
-def _timezone(engine: Engine, chat_id: int) -> str:
-    with sql.only_reading(), engine.connect() as connection:
-        chat = chats.find(connection, chat_id)
-    return chat.timezone if chat else "UTC"
 
 
 def _undo(engine: Engine, settings: Settings, chat_id: int, upload_id: int, button_of: int | None) -> None:

@@ -79,6 +79,8 @@ class ImportRun:
                     self._count_bytes(piece)
         except CutOff as error:
             self._fail("cancelled" if self._row.cancel_requested() else error.code, str(error))
+        except ImportRefused as error:
+            self._fail(error.code, str(error))
         except _Superseded:
             # Somebody took this import for dead, and has said so in its row; what it stored since goes as well.
             removal.remove_readings(self._engine, self._locks, self._upload_id)
@@ -187,7 +189,7 @@ class ImportRun:
         with self._engine.begin() as connection:
             self._row.raise_if_cancelled(connection)
             if stored.replaced or stored.taken_over.total():
-                replacements.put_in(connection, self._upload_id)
+                self._put_in(connection)
             if self._replaces is not None:
                 self._replace_upload(connection, self._replaces)
             self._row.raise_if_cancelled(connection)  # replacing many readings takes its time
@@ -197,6 +199,16 @@ class ImportRun:
             ):
                 raise _Superseded
             self._note_done(connection, stored)
+
+    def _put_in(self, connection: Connection) -> None:
+        try:
+            replacements.put_in(connection, self._upload_id)
+        except replacements.ChangedMeanwhile:
+            raise ImportRefused(
+                "changed_meanwhile",
+                "A reading that this file was to replace was corrected or taken back in the chat at the same time, so "
+                "nothing of the file is kept. Upload it again.",
+            ) from None
 
     def _replace_upload(self, connection: Connection, old: int) -> None:
         """Takes the old upload back, and with it what it alone had said of the units of its sensors."""

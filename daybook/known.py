@@ -14,12 +14,14 @@ from daybook.chat.names import same_name
 from daybook.chat.values import AMOUNT, Command, Entry, Known, Made, MonthSum, Record, Said, SensorKnown
 from daybook.chats import KnownChat
 from daybook.config import Settings
-from daybook.models import Sensor
+from daybook.models import Reading, Sensor
 from daybook.readings import Reader
 
 _MOST_SENSORS = 1000
+_MOST_ASKED = 20  # entries of one message
+_FEW = 50  # readings of a sensor that one edited message may have made alone
 _SENSORS = (
-    sa.select(Sensor.id, Sensor.name, Sensor.unit, Sensor.kind, Sensor.label)
+    sa.select(Sensor.id, Sensor.name, Sensor.unit, Sensor.kind, Sensor.label, Sensor.reading_count)
     .where(Sensor.source_id == sa.bindparam("source_id"))
     .order_by(Sensor.name, Sensor.id)
     .limit(_MOST_SENSORS)
@@ -31,10 +33,16 @@ def gather(connection: Connection, settings: Settings, chat: KnownChat, now: dat
     """What an answer to this needs to know, as it stands in this transaction."""
     sensors = _sensors(connection, chat.source_id)
     reader = Reader(connection)
+    if isinstance(said, Command):
+        # What was written by mistake and taken back is not offered any more.
+        sensors = [sensor for sensor in sensors if not sensor.is_blank]
+    elif isinstance(said, Record):
+        sensors = _with_blanks(connection, sensors, said)
     sensors = _with_last(reader, sensors, _last_wanted(said, sensors))
     wants = conversation.wants(said, now, chat.timezone, sensors)
     sums = _sums(reader, sensors, wants.months, chat.timezone)
-    return Known(now, chat.timezone, tuple(sensors), sums, upload_page(settings))
+    empty = wants.any_in if wants.any_in and not _any_in(reader, sensors, wants.any_in, chat.timezone) else None
+    return Known(now, chat.timezone, tuple(sensors), sums, upload_page(settings), empty)
 
 
 def after_taking_back(connection: Connection, chat: KnownChat, now: datetime, made: Sequence[Made]) -> Known:
@@ -54,7 +62,39 @@ def _sensors(connection: Connection, source_id: int | None) -> list[SensorKnown]
     if source_id is None:
         return []
     rows = connection.execute(_SENSORS, {"source_id": source_id})
-    return [SensorKnown(row.id, row.name, row.unit, row.kind, label=row.label) for row in rows]
+    return [
+        SensorKnown(
+            row.id, row.name, row.unit, row.kind, label=row.label, is_blank=not (row.reading_count or row.label)
+        )
+        for row in rows
+    ]
+
+
+def _with_blanks(connection: Connection, sensors: list[SensorKnown], said: Record) -> list[SensorKnown]:
+    """With those of which an edit takes out all there is: their rows count readings until its transaction ends."""
+    young = [sensor for sensor in sensors if not sensor.label]
+    wanted = {
+        sensor.id
+        for entry in said.entries[:_MOST_ASKED]
+        for name in _names(entry)
+        for sensor in same_name(name, young)
+        if not sensor.is_blank
+        and (entry.number_first != (sensor.kind == AMOUNT) or entry.unit not in ("", sensor.unit))
+    }
+    few = sa.select(Sensor.id).where(Sensor.id.in_(wanted), Sensor.reading_count <= _FEW)
+    blank = {
+        sensor_id
+        for sensor_id in (connection.scalars(few).all() if wanted else ())
+        if connection.scalar(sa.select(Reading.time).where(Reading.sensor_id == sensor_id).limit(1)) is None
+    }
+    return [replace(sensor, is_blank=True) if sensor.id in blank else sensor for sensor in sensors]
+
+
+def _any_in(reader: Reader, sensors: Sequence[SensorKnown], month: date, timezone: str) -> bool:
+    start, end = months.bounds(month, zone_of(timezone))
+    first, last = sql.microseconds(start), sql.microseconds(end) - 1
+    late_enough = (sensor for sensor in sensors if sensor.last_time is not None and sensor.last_time >= start)
+    return any(reader.span(sensor.id, first, last) for sensor in late_enough)
 
 
 def _last_wanted(said: Said, sensors: Sequence[SensorKnown]) -> set[int]:

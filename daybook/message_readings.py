@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from daybook import sql
 from daybook.chat.values import AMOUNT, AddReading, Made, SensorKnown
-from daybook.models import MessageReading, Reading, Replacement, Sensor, Upload, utc_now
+from daybook.models import MessageReading, Reading, Replacement, Sensor, utc_now
 from daybook.sources import find_or_make_sensors
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -75,6 +75,7 @@ def record(
 ) -> None:
     """Adds what a message says. `known`: the source's sensors as far as they were asked for. `before`: what the message
     had made until it was edited (see take_back), whose times are used again."""
+    _decide_anew(connection, readings, known)
     ids = {sensor.name: sensor.id for sensor in known}
     units = {sensor.name: sensor.unit for sensor in known}
     new: dict[str, str] = {}
@@ -147,6 +148,16 @@ def _next_free(connection: Connection, wanted: _Wanted) -> datetime:
             return at
 
 
+def _decide_anew(connection: Connection, readings: Sequence[AddReading], known: Sequence[SensorKnown]) -> None:
+    """Sensors of which nothing is left are what the first of these readings says."""
+    blank = {sensor.name: sensor for sensor in known if sensor.is_blank}
+    for reading in readings:
+        sensor = blank.pop(reading.name, None)
+        if sensor is not None and (reading.kind_if_new, reading.unit) != (sensor.kind, sensor.unit):
+            values = {"kind": reading.kind_if_new, "unit": reading.unit}
+            connection.execute(sa.update(Sensor).where(Sensor.id == sensor.id).values(values))
+
+
 def take_back(connection: Connection, changes: Changes, message_id: int) -> list[Any]:
     """Takes out every reading of that message that still counts, and returns their rows (line, sensor_id, time, value).
 
@@ -206,11 +217,11 @@ def was_taken_back(connection: Connection, message_id: int) -> bool:
 def made_by(connection: Connection, rows: Iterable[Any]) -> tuple[Made, ...]:
     """Rows of take_back in words: which sensor, what, when."""
     found = list(rows)
-    wanted = sa.select(Sensor.id, Sensor.name, Sensor.unit, Sensor.kind)
+    wanted = sa.select(Sensor.id, Sensor.name, Sensor.unit, Sensor.kind, Sensor.label)
     ids = {row.sensor_id for row in found}
     sensors = {row.id: row for row in connection.execute(wanted.where(Sensor.id.in_(ids)))} if ids else {}
     return tuple(
-        Made(sensor.name, row.value, sensor.unit, sensor.kind, row.time)
+        Made(sensor.name, row.value, sensor.unit, sensor.kind, row.time, sensor.label)
         for row in found
         if (sensor := sensors.get(row.sensor_id))
     )
@@ -223,14 +234,29 @@ def _counting(connection: Connection, message_id: int) -> list[Any]:
 
 
 def _remove(connection: Connection, changes: Changes, sensor_id: int, at: datetime) -> bool:
+    """Takes that reading out, also where a file has replaced it; whether it stood in the table of readings itself."""
     key = Reading.sensor_id == sensor_id, Reading.time == at
-    if connection.execute(sa.delete(Reading).where(*key, Reading.upload_id.is_(None))).rowcount:
-        changes.note(sensor_id, -1)
-        return True
-    # A file has replaced it: that upload must not bring it back when it is undone itself.
-    by = connection.scalar(sa.select(Reading.upload_id).where(*key))
-    if by is not None:
-        below = Replacement.upload_id == by, Replacement.sensor_id == sensor_id, Replacement.time == at
-        done = sa.exists().where(Upload.id == by, Upload.status == "done")
-        connection.execute(sa.delete(Replacement).where(*below, Replacement.old_upload_id.is_(None), done))
-    return False
+    top: int | None = None
+    while True:
+        if connection.execute(sa.delete(Reading).where(*key, Reading.upload_id.is_(None))).rowcount:
+            changes.note(sensor_id, -1)
+            return True
+        before, top = top, connection.scalar(sa.select(Reading.upload_id).where(*key))
+        # What is on top changes where a file is undone at this moment: then once more.
+        if top is None or top == before or _removed_below(connection, top, sensor_id, at):
+            return False
+
+
+def _removed_below(connection: Connection, upload_id: int, sensor_id: int, at: datetime) -> bool:
+    """Takes the reading out from under the files that have replaced it, one another's among them, so that none of
+    them brings it back when it is undone itself. Whether it was found there."""
+    below: int | None = upload_id
+    while below is not None:
+        own = Replacement.upload_id == below, Replacement.sensor_id == sensor_id, Replacement.time == at
+        row = connection.execute(sa.select(Replacement.old_upload_id).where(*own).with_for_update()).first()
+        if row is None:
+            return False
+        if row.old_upload_id is None:
+            connection.execute(sa.delete(Replacement).where(*own))
+        below = row.old_upload_id
+    return True

@@ -87,9 +87,9 @@ def keep_failed(connection: Connection, update_id: int, update: Any, received_at
             sender_id = people.meet(connection, incoming.sender).user_id
             _insert(connection, update_id, incoming, incoming.chat["id"], sender_id, "failed")
         savepoint.commit()
-    except sa.exc.OperationalError:
-        raise
-    except Exception:
+    except Exception as error:
+        if sql.is_away(error):
+            raise
         savepoint.rollback()
         log.exception("the message of update %s could not be kept; the update is", update_id)
 
@@ -100,6 +100,8 @@ def read(message: Mapping[str, Any], received_at: datetime) -> Incoming | None:
     if not (isinstance(chat, dict) and is_id(chat.get("id")) and isinstance(sender, dict) and is_id(sender.get("id"))):
         return None
     if not is_id(number) or sender.get("is_bot") is True or sender["id"] < 0:
+        return None
+    if message.get("is_automatic_forward") is True:  # a channel's post in its group, under a name of Telegram's own
         return None
     text, document, caption = message.get("text"), message.get("document"), message.get("caption")
     return Incoming(

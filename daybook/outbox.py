@@ -15,9 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import bot_api
+from daybook import bot_api, bot_name
 from daybook.config import Settings
-from daybook.models import WAITING, Chat, Message
+from daybook.models import WAITING, Message
 from daybook.outbox_claims import look_again, make_due, move, seconds_until_due
 from daybook.outbox_sending import Renderer, renderers, send_due
 
@@ -31,6 +31,8 @@ MAX_CAPTION = 1024
 _THREADS = 4
 _LOOK_EVERY = 5.0  # seconds: messages that another process has queued, and did not send
 _ATTEMPTS_TO_ANSWER = 6
+_LONGEST_TO_ANSWER = 30.0  # seconds; by then nobody looks at the button any more
+_MOST_ANSWERS = 1000  # that wait in memory, while Telegram is away
 _METHOD_OF = {"chart": "sendPhoto", "export": "sendDocument"}
 
 
@@ -51,8 +53,7 @@ def queue(
     """
     payload = payload or {}
     method = next((_METHOD_OF[kind] for kind in _METHOD_OF if kind in payload), method)
-    chat_id = connection.scalar(sa.select(Chat.migrated_to).where(Chat.chat_id == chat_id)) or chat_id
-    make_due(connection, chat_id)
+    chat_id = make_due(connection, chat_id)
     values = {
         "chat_id": chat_id,
         "direction": "out",
@@ -72,7 +73,7 @@ def edit(connection: Connection, message_id: int, text: str, payload: dict[str, 
     """
     text, payload = _fitting(text, MAX_TEXT), payload or {}
     chat_id = connection.execute(sa.select(Message.chat_id).where(Message.id == message_id)).scalar_one()
-    make_due(connection, chat_id)  # and nobody takes the edit that waits in hand while it is changed
+    chat_id = make_due(connection, chat_id)  # and nobody takes the edit that waits in hand while it is changed
     same = Message.chat_id == chat_id, WAITING, Message.reply_to_id == message_id, Message.method == "editMessageText"
     waiting = sa.update(Message).where(*same, Message.status == "queued").values(text=text, payload=payload)
     replaced = connection.execute(waiting.returning(Message.id)).scalars().first()
@@ -92,9 +93,10 @@ def send_again(connection: Connection, message_id: int) -> bool:
 
 
 def _fitting(text: str, length: int) -> str:
-    """The text as every database keeps it, and no longer than Telegram takes."""
+    """The text as every database keeps it, and no longer than Telegram takes, which counts in UTF-16: a 🏠 is two."""
     text = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    return text if len(text) <= length else text[: length - 1] + "…"
+    units = text.encode("utf-16-le")
+    return text if len(units) <= 2 * length else units[: 2 * (length - 1)].decode("utf-16-le", "ignore") + "…"
 
 
 # --- the threads that send
@@ -125,6 +127,9 @@ class _Sender:
         ]
         for thread in self._threads:
             thread.start()
+        self._ended = threading.Event()
+        asking = settings, self._ended.wait
+        threading.Thread(target=bot_name.keep_learning, args=asking, name="bot-name", daemon=True).start()
 
     def wake(self) -> None:
         with self._condition:
@@ -139,10 +144,12 @@ class _Sender:
     def answer(self, answer: _Answer) -> None:
         with self._condition:
             self._answers.append(answer)
+            del self._answers[:-_MOST_ANSWERS]
             self._more = True
             self._condition.notify()
 
     def stop(self, patience: float) -> None:
+        self._ended.set()
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
@@ -208,8 +215,8 @@ class _Sender:
             bot_api.client(self._settings).call("answerCallbackQuery", answer.params)
         except bot_api.Temporary as error:
             attempts = answer.attempts + 1
-            if attempts < _ATTEMPTS_TO_ANSWER:
-                wait = error.seconds if isinstance(error, bot_api.RetryAfter) else 0.5 * 2**attempts
+            wait = error.seconds if isinstance(error, bot_api.RetryAfter) else 0.5 * 2**attempts
+            if attempts < _ATTEMPTS_TO_ANSWER and wait <= _LONGEST_TO_ANSWER:
                 self.answer(_Answer(answer.params, time.monotonic() + wait, attempts))
             else:
                 log.warning("The press of a button stays unanswered: %s", error)

@@ -25,17 +25,20 @@ log = logging.getLogger(__name__)
 
 PACE = timedelta(seconds=1)  # between the messages of a chat; Telegram asks for it
 BURST = 3  # so many may go at once to a chat that was quiet
-# A process that lives has its answer before: bot_api.CONNECT and ANSWER, and the making and sending of a file.
-LEASE, LEASE_OF_FILES = timedelta(seconds=30), timedelta(minutes=10)
+# A process that lives has its answer before: bot_api.CONNECT and ANSWER. Of a file, which may take long to be made and
+# sent, it keeps the lease up meanwhile.
+LEASE, LEASE_OF_FILES = timedelta(seconds=30), timedelta(seconds=60)
 # The methods that take a file, and what they call it.
 FILE_PARAMETER = {"sendPhoto": "photo", "sendDocument": "document"}
 LONGEST_WAIT = 3600.0
+# Seconds for which a database that is away is waited for, to note what became of a message.
+_PATIENCE, _PATIENCE_WITHOUT_SUCCESS = 600.0, 8.0
 MOST_ATTEMPTS = 60  # two days, nearly all of them spent waiting an hour
 # Whoever queues waits for the chat's row, and so the sender never takes a chat for empty that is being written to.
 _MAKE_DUE = sa.text(
     "INSERT INTO chat (chat_id, kind, title, timezone, next_send_at, created_at) "
     "VALUES (:chat_id, :kind, '', 'UTC', :now, :now) ON CONFLICT (chat_id) "
-    "DO UPDATE SET next_send_at = coalesce(chat.next_send_at, excluded.next_send_at)"
+    "DO UPDATE SET next_send_at = coalesce(chat.next_send_at, excluded.next_send_at) RETURNING migrated_to"
 ).bindparams(sa.bindparam("now", type_=sql.UtcDateTime))
 
 # Every message passes through these; building them anew each time took as long as the database needs for them.
@@ -119,10 +122,29 @@ def look_again(engine: Engine) -> None:
             connection.execute(mine.values(next_send_at=utc_now()))
 
 
-def make_due(connection: Connection, chat_id: int) -> None:
-    """Something waits for this chat, which may be new. Holds the chat's row until the end of the transaction."""
-    kind = "private" if chat_id > 0 else "group"
-    connection.execute(_MAKE_DUE, {"chat_id": chat_id, "kind": kind, "now": utc_now()})
+def make_due(connection: Connection, chat_id: int) -> int:
+    """Something waits for this chat, which may be new. Holds the chat's row until the end of the transaction.
+
+    Returns the chat's id, or that of the supergroup which it has become: that one is due then.
+    """
+    values = {"kind": "private" if chat_id > 0 else "group", "now": utc_now()}
+    migrated_to: int | None = connection.execute(_MAKE_DUE, values | {"chat_id": chat_id}).scalar_one()
+    if migrated_to is None:
+        return chat_id
+    connection.execute(_MAKE_DUE, values | {"chat_id": migrated_to})
+    return migrated_to
+
+
+def keep(engine: Engine, claim: Claim) -> bool:
+    """Makes the lease of a message in hand begin anew; False when somebody else has it in hand."""
+    until = utc_now() + LEASE_OF_FILES
+    mine = Message.id == claim.id, Message.status == "sending", Message.attempts == claim.attempts
+    with engine.begin() as connection:
+        connection.execute(_LOCK_CHAT, {"chat": claim.chat_id})
+        if not connection.execute(sa.update(Message).where(*mine).values(next_attempt_at=until)).rowcount:
+            return False
+        connection.execute(sa.update(Chat).where(Chat.chat_id == claim.chat_id).values(next_send_at=until))
+    return True
 
 
 def move(connection: Connection, old_id: int, new_id: int) -> None:
@@ -164,7 +186,10 @@ def _claim_within(connection: Connection) -> Claim | None:
 
 def _allowed(paced_until: datetime | None, now: datetime) -> datetime:
     """When the chat may have its next message."""
-    return now if paced_until is None else max(now, paced_until - (BURST - 1) * PACE)
+    # One that is too far off was written before a clock was set back.
+    if paced_until is None or paced_until > now + BURST * PACE:
+        return now
+    return max(now, paced_until - (BURST - 1) * PACE)
 
 
 def _set_chat(
@@ -179,9 +204,11 @@ def _set_chat(
 def note(engine: Engine, claim: Claim, outcome: Sent | BotApiError, go_on: bool) -> Claim | None:
     """Stores what became of a message; in the same transaction, the next claim.
 
-    What has been sent and cannot be noted would be sent again: a database that is away for a moment is waited for.
+    What has been sent and cannot be noted would be sent again: a database that is away is waited for, and looked for
+    more often than anybody else could take the message for one that a dead process has left.
     """
-    for pause in (0.1, 0.5, 1.0, 2.0, 4.0, None):
+    until = time.monotonic() + (_PATIENCE if isinstance(outcome, Sent) else _PATIENCE_WITHOUT_SUCCESS)
+    while True:
         try:
             with engine.begin() as connection:
                 _note_within(connection, claim, outcome)
@@ -191,15 +218,16 @@ def note(engine: Engine, claim: Claim, outcome: Sent | BotApiError, go_on: bool)
                 raise
             # Another message of this chat has that number: a server that has begun to count anew.
             outcome = Sent(None, outcome.note)
-        except sa.exc.OperationalError:
-            if pause is None:
+        except sa.exc.SQLAlchemyError as error:
+            if not sql.is_away(error) or time.monotonic() > until:
                 raise
-            time.sleep(pause)
-    return None
+            time.sleep(0.25)
 
 
 def _note_within(connection: Connection, claim: Claim, outcome: Sent | BotApiError) -> None:
     now = utc_now()
+    if isinstance(outcome, Migrated) and outcome.to_chat_id == claim.chat_id:
+        outcome = Temporary(str(outcome))  # a group that has become itself
     if isinstance(outcome, Migrated):
         from daybook import chats
 
@@ -213,7 +241,7 @@ def _note_within(connection: Connection, claim: Claim, outcome: Sent | BotApiErr
         log.warning("message %s took too long, and somebody else has sent it as well", claim.id)
         return
     if isinstance(outcome, Sent):
-        paced_until = max(paced_until or now, now) + PACE
+        paced_until = min(max(paced_until or now, now), now + (BURST - 1) * PACE) + PACE
         if claim.method == "editMessageText" and claim.reply_to_id is not None:
             edited = sa.update(Message).where(Message.id == claim.reply_to_id)
             connection.execute(edited.values(text=claim.text, edited_at=now))

@@ -1,7 +1,11 @@
 """Sends what waits in the outbox, from any number of processes and threads: the calls, and the files with them."""
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from io import SEEK_END, BytesIO
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +13,7 @@ from sqlalchemy.engine import Engine
 
 from daybook import bot_api, outbox_claims, sql
 from daybook.bot_api import BotApiError, FileToSend, Permanent, Temporary
+from daybook.chart_pictures import NothingToDraw
 from daybook.config import Settings
 from daybook.models import Message
 from daybook.outbox_claims import FILE_PARAMETER, Claim, Sent, seconds_until_due
@@ -20,6 +25,9 @@ Renderer = Callable[[Engine, Settings, Any], FileToSend]
 renderers: dict[str, Renderer] = {}
 
 _NOT_MADE = "This could not be made: something went wrong. Whoever looks after this book finds it in the log."
+_TOO_LARGE = "The file is larger than the 50 MB that Telegram takes. The page of the sensor has it as a download."
+_NOT_TAKEN = "Telegram does not take the file. Whoever looks after this book finds the reason in the log."
+LARGEST_FILE = 50 * 1024 * 1024
 _TEXT_PARAMETER = {
     "sendMessage": "text",
     "editMessageText": "text",
@@ -64,45 +72,99 @@ def _deliver(engine: Engine, settings: Settings, claim: Claim) -> Sent | BotApiE
         if "message is not modified" in str(error):  # the edit says what the message says already
             return Sent(None)
         return error
-    except sa.exc.SQLAlchemyError as error:
-        log.warning("message %s waits, the database cannot be used: %s", claim.id, type(error).__name__)
-        return Temporary("the database could not be used")
     except Exception as error:
+        if sql.is_away(error):
+            log.warning("message %s waits, the database cannot be used: %s", claim.id, type(error).__name__)
+            return Temporary("the database could not be used")
         # One message must not hold up its chat for ever.
         log.exception("message %s cannot be sent", claim.id)
         return Permanent(f"a mistake in sending it: {type(error).__name__}", status=0)
 
 
 def _call(engine: Engine, settings: Settings, claim: Claim) -> Sent:
-    api = bot_api.client(settings)
+    if claim.method in FILE_PARAMETER:
+        with _kept(engine, claim):
+            return _send_with_file(engine, settings, claim)
+    return _send(engine, settings, claim, claim.method, claim.text)
+
+
+def _send_with_file(engine: Engine, settings: Settings, claim: Claim) -> Sent:
+    """Makes the file and sends it; where that cannot be, the person who asked is told in its place."""
+    kind = next((kind for kind in ("chart", "export") if kind in claim.payload), "file")
+    wanted = claim.payload.get(kind, {})
+    try:
+        file = renderers[kind](engine, settings, wanted)
+    except NothingToDraw:  # what was to be drawn has been taken back since
+        text = f"{wanted['title']} has no readings in that time any more."
+        return _send(engine, settings, claim, "sendMessage", text, note="there was nothing to draw")
+    except Exception as error:
+        if sql.is_away(error):
+            raise
+        log.exception("the %s of message %s cannot be made", kind, claim.id)
+        note = f"the {kind} could not be made: {type(error).__name__}"
+        return _in_words(engine, settings, claim, _NOT_MADE, note)
+    with closing(BytesIO(file.content) if isinstance(file.content, bytes) else file.content) as content:
+        start = content.tell()
+        size = content.seek(0, SEEK_END) - start
+        content.seek(start)
+        if size > LARGEST_FILE:
+            return _in_words(engine, settings, claim, _TOO_LARGE, f"the {kind} is too large: {size:,} bytes")
+        try:
+            files = {FILE_PARAMETER[claim.method]: replace(file, content=content)}
+            return _send(engine, settings, claim, claim.method, claim.text, files)
+        except Permanent as error:
+            if error.gone:
+                raise
+            log.warning("the %s of message %s is not taken: %s", kind, claim.id, error)
+            reason = _TOO_LARGE if error.status == 413 else _NOT_TAKEN
+            return _in_words(engine, settings, claim, reason, f"the {kind} was not taken: {error}")
+
+
+def _in_words(engine: Engine, settings: Settings, claim: Claim, reason: str, note: str) -> Sent:
+    text = "\n\n".join(part for part in (claim.text, reason) if part)
+    return _send(engine, settings, claim, "sendMessage", text, note=note)
+
+
+def _send(
+    engine: Engine,
+    settings: Settings,
+    claim: Claim,
+    method: str,
+    text: str,
+    files: dict[str, FileToSend] | None = None,
+    note: str | None = None,
+) -> Sent:
     params = {name: value for name, value in claim.payload.items() if name not in ("chart", "export")}
     params["chat_id"] = claim.chat_id
-    method, note, files = claim.method, None, {}
-    if method in FILE_PARAMETER:
-        kind = next((kind for kind in ("chart", "export") if kind in claim.payload), None)
-        if kind is not None:
-            try:
-                files = {FILE_PARAMETER[method]: renderers[kind](engine, settings, claim.payload[kind])}
-            except sa.exc.SQLAlchemyError:
-                raise
-            except Exception as error:
-                # The person who asked is told, in place of the file.
-                log.exception("the %s of message %s cannot be made", kind, claim.id)
-                note = f"the {kind} could not be made: {type(error).__name__}"
-                method = "sendMessage"
-    text = "\n\n".join(part for part in (claim.text, _NOT_MADE if note else "") if part)
     if method in _TEXT_PARAMETER:
         params[_TEXT_PARAMETER[method]] = text
     if claim.reply_to_id is not None:
         params |= _about(engine, claim)
-    try:
-        result = api.call(method, params, files or None)
-    finally:
-        for file in files.values():
-            if not isinstance(file.content, bytes):
-                file.content.close()
+    result = bot_api.client(settings).call(method, params, files)
     number = result.get("message_id") if isinstance(result, dict) and method != "editMessageText" else None
-    return Sent(number if isinstance(number, int) else None, note)
+    return Sent(number if bot_api.is_number(number) else None, note)
+
+
+@contextmanager
+def _kept(engine: Engine, claim: Claim) -> Iterator[None]:
+    """Keeps the lease of a message up while its file is made and sent, by a thread of its own."""
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(outbox_claims.LEASE_OF_FILES.total_seconds() / 4):
+            try:
+                if not outbox_claims.keep(engine, claim):
+                    return
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("the lease of message %s is not kept up: %s", claim.id, type(error).__name__)
+
+    thread = threading.Thread(target=keep, name="outbox-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()  # so that it does not take the chat in hand again after what became of it has been noted
 
 
 def _about(engine: Engine, claim: Claim) -> dict[str, Any]:

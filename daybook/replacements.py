@@ -23,17 +23,21 @@ from daybook.times import LATEST
 _Values: TypeAlias = dict[str, Any]
 
 
+class ChangedMeanwhile(RuntimeError):
+    """A chat, which waits for no import, has changed or taken back a reading that an import was to replace."""
+
+
 def put_in(connection: Connection, upload_id: int) -> None:
     """The upload's values take the places of those that they replace. The caller commits, and holds the source's lock.
 
-    Raises RuntimeError where one of those is not what it was when the import met it.
+    Raises ChangedMeanwhile where one of those is not what it was when the import met it.
     """
-    there = Reading.upload_id.is_not_distinct_from(Replacement.old_upload_id)
+    there = Reading.upload_id.is_not_distinct_from(Replacement.old_upload_id) & (Reading.value == Replacement.old_value)
     values: _Values = {"value": Replacement.value, "upload_id": Replacement.upload_id}
     wanted = sa.select(sa.func.count()).where(Replacement.upload_id == upload_id)
     done = sum(_update(connection, upload_id, there, values))
     if done != connection.scalar(wanted):
-        raise RuntimeError(f"only {done} of the readings that upload {upload_id} replaces are as they were")
+        raise ChangedMeanwhile(f"only {done} of the readings that upload {upload_id} replaces are as they were")
 
 
 def take_back(connection: Connection, upload_id: int) -> None:

@@ -460,6 +460,22 @@ def allow_large_changes(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT set_config(name, '0', true) FROM pg_settings WHERE name = '{limit}'")  # noqa: S608
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be used just now, so that the same work may do later.
+
+    Both drivers call more than that an OperationalError: PostgreSQL's also a statement that is too complex for it,
+    SQLite's every statement that makes no sense.
+    """
+    if isinstance(error, sa.exc.InterfaceError | sa.exc.TimeoutError):
+        return True
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    if not isinstance(error, sa.exc.OperationalError):
+        return error.connection_invalidated
+    too_complex = (getattr(error.orig, "pgcode", None) or "").startswith("54")
+    return not too_complex and getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+
+
 def again_after_deadlock(work: Callable[[], Result], attempts: int = 5) -> Result:
     """Does `work`, a whole transaction, again when PostgreSQL ended it to let another writer out of a deadlock."""
     for _ in range(attempts - 1):

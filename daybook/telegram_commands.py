@@ -11,8 +11,9 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy.engine import Engine
 
-from daybook import bot_api, outbox, sql
+from daybook import bot_api, bot_name, chat_files, outbox, removal, sql
 from daybook.bot_api import BotApi, BotApiError
+from daybook.chat.replies import COMMANDS
 from daybook.command_line import with_database
 from daybook.config import Settings
 from daybook.extensions import db
@@ -20,17 +21,6 @@ from daybook.models import Message
 
 # What is asked for; everything else would only be stored.
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query"]
-# What Telegram offers behind the button beside the field for text.
-MENU = {
-    "latest": "The last value of each sensor",
-    "sum": "A month's sums: /sum groceries november",
-    "chart": "A picture: /chart temperature 30d",
-    "sensors": "What is kept here",
-    "undo": "Take back your last entry",
-    "export": "A month as a CSV file",
-    "timezone": "The time zone of this chat: /timezone Europe/Dublin",
-    "help": "How to write to this bot",
-}
 _POLL_SECONDS = 25  # for which Telegram keeps a question open
 _LONGEST_PAUSE = 60.0
 
@@ -58,7 +48,8 @@ def _call(api: BotApi, method: str, params: dict[str, Any]) -> Any:
 
 
 def _set_menu(api: BotApi) -> None:
-    commands = [{"command": name, "description": text} for name, text in MENU.items()]
+    """What Telegram offers behind the button beside the field for text: the commands of /help."""
+    commands = [{"command": name, "description": text} for name, text in COMMANDS]
     _call(api, "setMyCommands", {"commands": commands})
 
 
@@ -100,18 +91,23 @@ def info() -> None:
     """Who the bot is, where Telegram delivers to, and what waits on either side."""
     api, _ = _bot()
     me, about = _call(api, "getMe", {}), _call(api, "getWebhookInfo", {})
-    click.echo(f"Bot: @{me.get('username')}")
-    click.echo(f"Webhook: {about.get('url') or 'none; `flask telegram poll` would get what waits'}")
+    click.echo(f"Bot: @{_printable(me.get('username'))}")
+    webhook = _printable(about.get("url") or "none; `flask telegram poll` would get what waits")
+    click.echo(f"Webhook: {webhook}")
     click.echo(f"Updates that wait at Telegram: {about.get('pending_update_count', 0):,}")
     if about.get("last_error_message"):
         at = datetime.fromtimestamp(about.get("last_error_date", 0), UTC)
-        # What Telegram tells is somebody else's text, such as a proxy's.
-        said = "".join(letter for letter in bot_api.redacted(str(about["last_error_message"])) if letter.isprintable())
+        said = _printable(about["last_error_message"])
         click.echo(f"Last error of a delivery: {at:%Y-%m-%d %H:%M:%S} UTC, {said}")
     else:
         click.echo("Last error of a delivery: none")
     waiting, given_up = _outgoing(db.engine)
     click.echo(f"Answers that wait to be sent: {waiting:,}; given up: {given_up:,}")
+
+
+def _printable(text: object) -> str:
+    """What Telegram tells is somebody else's text, such as a proxy's, or an address with the token in it."""
+    return "".join(letter for letter in bot_api.redacted(str(text)) if letter.isprintable())
 
 
 def _outgoing(engine: Engine) -> tuple[int, int]:
@@ -133,6 +129,9 @@ def poll() -> None:
         signal.signal(number, signal.default_int_handler)
     engine = db.engine
     _set_menu(api)
+    bot_name.learn(settings)
+    removal.recover(engine, settings, patience=3.0)
+    chat_files.resume(engine, settings)
     outbox.wake(engine, settings)
     click.echo("Listening. Stop with Ctrl-C.")
     try:
@@ -151,20 +150,26 @@ def _poll(api: BotApi, engine: Engine, settings: Settings) -> None:
     while True:
         about = {"offset": offset, "timeout": _POLL_SECONDS, "allowed_updates": ALLOWED_UPDATES}
         try:
-            found = api.call("getUpdates", about, timeout=_POLL_SECONDS + bot_api.ANSWER)
+            for update in api.call("getUpdates", about, timeout=_POLL_SECONDS + bot_api.ANSWER):
+                updates.take(engine, settings, update)
+                # Only now: asking for what comes behind it tells Telegram that this one has arrived.
+                offset = update["update_id"] + 1
+            pause = 1.0
+            continue
         except bot_api.Temporary as error:
             pause = error.seconds if isinstance(error, bot_api.RetryAfter) else min(_LONGEST_PAUSE, 2 * pause)
-            click.echo(f"{error}. It is tried again in {pause:.0f} s.", err=True)
-            time.sleep(pause)
-            continue
+            wrong = f"{error}."
         except BotApiError as error:
             hint = " Run `flask telegram delete-webhook` first." if getattr(error, "status", 0) == 409 else ""
             raise click.ClickException(f"{error}.{hint}") from None
-        pause = 1.0
-        for update in found:
-            updates.take(engine, settings, update)
-            # Only now: asking for what comes behind it tells Telegram that this one has arrived.
-            offset = update["update_id"] + 1
+        except sa.exc.SQLAlchemyError as error:
+            # As with the webhook: Telegram keeps what could not be kept here.
+            if not sql.is_away(error):
+                raise
+            pause = min(_LONGEST_PAUSE, 2 * pause)
+            wrong = "The database cannot be used."
+        click.echo(f"{wrong} It is tried again in {pause:.0f} s.", err=True)
+        time.sleep(pause)
 
 
 @telegram.command("allow")

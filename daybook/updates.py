@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_BYTES = 1024 * 1024
-_DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+_MOST_LEVELS = 200  # of lists within lists; Telegram's updates have ten or so
 # What another transaction may have been faster with; looked at once more, it is there.
 _OVERTAKEN = (exc.IntegrityError, SensorGone)
 _ATTEMPTS = 3
@@ -57,9 +57,21 @@ class Failed:
 def read(body: bytes) -> Any:
     """The update in the body of a request; raises BadUpdate. Any JSON will do, as long as it can be kept."""
     try:
-        return json.loads(body, parse_constant=_no_number, parse_float=_finite)
+        update = json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # not UTF-8 is a ValueError too
         raise BadUpdate(f"the body is not JSON: {error}") from None
+    if body.count(b"[") + body.count(b"{") > _MOST_LEVELS and _levels(update) > _MOST_LEVELS:
+        raise BadUpdate(f"the body is not JSON that could be kept: it has more than {_MOST_LEVELS} levels")
+    return update
+
+
+def _levels(value: Any) -> int:
+    """How deep lists and objects lie within each other: what is deeper than Python can go in again cannot be stored."""
+    levels, within = 0, [value]
+    while within := [one for one in within if isinstance(one, dict | list)]:
+        levels += 1
+        within = [inner for one in within for inner in (one.values() if isinstance(one, dict) else one)]
+    return levels
 
 
 def _no_number(text: str) -> NoReturn:
@@ -169,7 +181,12 @@ def _done(engine: Engine, work: Callable[[Connection], Result]) -> Result:
 
 def _reason(error: Exception, update_id: int) -> str:
     """What is kept of a mistake; raises it where it is none of ours: the database is away, or in another's way."""
-    if isinstance(error, _DATABASE_AWAY):
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, exc.StatementError):
+            told.hide_parameters = True  # what people write has no place in a log
+        told = told.__cause__ or told.__context__
+    if sql.is_away(error):
         raise error
     log.error("update %s could not be handled; it is kept and can be handled again", update_id, exc_info=error)
     return _in_short(error)
@@ -178,11 +195,15 @@ def _reason(error: Exception, update_id: int) -> str:
 def _in_short(error: Exception) -> str:
     """One line for the admin area. Not the values of a query, and not the token."""
     cause = getattr(error, "orig", None) or error
-    text = " ".join(str(cause).split())
+    # PostgreSQL's whole text quotes the query, and the row.
+    text = " ".join(str(getattr(getattr(cause, "diag", None), "message_primary", None) or cause).split())
     return bot_api.redacted(f"{type(cause).__name__}: {text}" if text else type(cause).__name__)[:500]
 
 
 def _go_on(engine: Engine, settings: Settings, afterwards: Sequence[Afterwards]) -> None:
-    for work in afterwards:
-        work(engine, settings)
-    outbox.wake(engine, settings)
+    """What follows the commit. The update is done, so that nothing here may have it delivered again."""
+    for work in (*afterwards, outbox.wake):
+        try:
+            work(engine, settings)
+        except Exception:
+            log.exception("what follows an update could not be done; others go on with it")

@@ -1,9 +1,11 @@
-"""A server on 127.0.0.1 that plays Telegram's Bot API as it is published: records calls, refuses what Telegram refuses.
+"""A server on 127.0.0.1 that plays Telegram's Bot API as it is published: records calls (but getMe), refuses what
+Telegram refuses.
 
 Faults are decided call by call: `standin.fault = lambda call: too_many(3)`, or `standin.faults(too_many(1), failing())`
 for the next calls that send something.
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -44,6 +46,8 @@ class Fault:
     page: bool = False  # a proxy's page instead of JSON
     location: str = ""
     after_it_was_done: bool = False  # the message is delivered and only its answer lost
+    raw: bytes = b""  # what is said instead of an answer in HTTP
+    drip: float = 0.0  # seconds between the bytes of it
 
 
 def too_many(seconds: int) -> Fault:
@@ -78,6 +82,8 @@ class TelegramStandin:
         self.token = token
         self.calls: list[Call] = []
         self.delivered: list[Call] = []
+        self.username = "daybook_bot"  # empty: getMe fails
+        self.times_asked_who = 0
         self.violations: list[str] = []
         self.paths: list[str] = []
         self.files: dict[str, tuple[str, bytes]] = {}  # file_id: (file_path, content)
@@ -146,6 +152,10 @@ class TelegramStandin:
 
     def answer(self, call: Call) -> tuple[Any, Fault | None]:
         """The result of a call, or the fault that it meets."""
+        if call.method == "getMe":
+            # Asked in the background, at any time: not among the calls, and not met by their faults.
+            self.times_asked_who += 1
+            return self._getMe(call), None if self.username else failing()
         with self._lock:
             self.calls.append(call)
             fault = self._next_faults.pop(0) if self._next_faults and call.method in SENDING else None
@@ -205,7 +215,7 @@ class TelegramStandin:
         return True if call.params.get("callback_query_id") else Fault(400, "Bad Request: query is too old")
 
     def _getMe(self, _: Call) -> Any:
-        return {"id": 123456789, "is_bot": True, "first_name": "Daybook", "username": "daybook_bot"}
+        return {"id": 123456789, "is_bot": True, "first_name": "Daybook", "username": self.username}
 
     def _getFile(self, call: Call) -> Any:
         if call.params.get("file_id") not in self.files:
@@ -282,6 +292,8 @@ def _handler(standin: TelegramStandin) -> type[BaseHTTPRequestHandler]:
             result, fault = standin.answer(Call(method[2], params, files, time.monotonic()))
             if fault is None:
                 self._say(200, json.dumps({"ok": True, "result": result}).encode())
+            elif fault.raw:
+                self._drip(fault)
             elif fault.hang:
                 standin._stopped.wait(fault.hang)
                 self.close_connection = True
@@ -295,12 +307,24 @@ def _handler(standin: TelegramStandin) -> type[BaseHTTPRequestHandler]:
         def _serve_file(self, token: str, path: str) -> None:
             found = [content for known, content in standin.files.values() if known == path]
             fault = standin.fault(Call("download", {"path": path}, {}, time.monotonic())) if standin.fault else None
-            if fault is not None:
+            if fault is not None and fault.raw:
+                self._drip(fault)
+            elif fault is not None:
                 self._say(fault.status, b"", location=fault.location)
             elif token != standin.token or not found:
                 self._say(404, b'{"ok":false,"error_code":404,"description":"Not Found"}')
             else:
                 self._say(200, found[0], "application/octet-stream")
+
+        def _drip(self, fault: Fault) -> None:
+            self.close_connection = True
+            step = 1 if fault.drip else len(fault.raw)
+            with contextlib.suppress(OSError):  # whoever asked has stopped listening
+                for start in range(0, len(fault.raw), step):
+                    self.wfile.write(fault.raw[start : start + step])
+                    self.wfile.flush()
+                    if standin._stopped.wait(fault.drip):
+                        return
 
         def _say(self, status: int, body: bytes, kind: str = "application/json", location: str = "") -> None:
             try:

@@ -2,12 +2,14 @@
 
 import io
 import logging
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daybook import bot_api
 from daybook.bot_api import BotApi, BotApiError, FileToSend, Migrated, Permanent, RetryAfter, Temporary, redacted
 from daybook.config import Settings
 from tests.conftest import settings_for
@@ -120,6 +122,61 @@ def test_an_unknown_file_is_not_asked_for_again(api: BotApi) -> None:
         list(api.download("documents/file_1.csv"))
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize("raw", [HEAD + b"Content-Length: 500\r\n\r\n" + b" " * 500, HEAD + b"X: " + b"x" * 500])
+def test_an_answer_that_drips_is_not_waited_for_for_ever(
+    api: BotApi, telegram: TelegramStandin, raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot_api, "CONNECT", 0.5)
+    telegram.faults(Fault(raw=raw, drip=0.05))
+    began = time.monotonic()
+    error = refused(api, timeout=0.5)
+    assert isinstance(error, Temporary)
+    assert "did not answer in time" in str(error)
+    assert time.monotonic() - began < 3
+    assert api.call("getMe", {})["username"] == "daybook_bot"
+
+
+def test_a_file_that_drips_is_given_up(api: BotApi, telegram: TelegramStandin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot_api, "WHOLE_FILE", 0.5)
+    telegram.fault = lambda _: Fault(raw=HEAD + b"Content-Length: 500\r\n\r\n" + b"x" * 500, drip=0.02)
+    began = time.monotonic()
+    with pytest.raises(Temporary, match="did not answer in time"):
+        list(api.download("documents/file_1.csv"))
+    assert time.monotonic() - began < 3
+
+
+def test_whoever_takes_a_file_may_take_their_time(
+    api: BotApi, telegram: TelegramStandin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import that waits for another one must not lose the rest of its file."""
+    monkeypatch.setattr(bot_api, "WHOLE_FILE", 0.5)
+    telegram.files["f"] = ("documents/file_1.csv", b"x" * 200_000)
+    pieces = api.download("documents/file_1.csv")
+    taken = len(next(pieces))
+    time.sleep(0.8)
+    assert taken + sum(map(len, pieces)) == 200_000
+
+
+def test_odd_headers_are_no_mistake_of_ours(api: BotApi, telegram: TelegramStandin) -> None:
+    telegram.fault = lambda _: Fault(raw=HEAD + b"Content-Length: many\r\n\r\nabc")
+    assert b"".join(api.download("documents/file_1.csv")) == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(float("nan"), 0.1), (-5, 0.1), (2.5, 2.5), ("3", 3.0), ([], 1.0), (10**400, 1.0)]
+)
+def test_a_wait_is_a_number_of_seconds_whatever_is_said(
+    api: BotApi, telegram: TelegramStandin, said: object, seconds: float
+) -> None:
+    telegram.faults(Fault(429, "Too Many Requests", {"retry_after": said}))
+    error = refused(api)
+    assert isinstance(error, RetryAfter)
+    assert error.seconds == seconds
+
+
 def test_without_a_token_it_says_what_to_set(settings: Settings) -> None:
     with pytest.raises(Permanent, match="TELEGRAM_BOT_TOKEN is not set"):
         BotApi(replace(settings, telegram_bot_token=""))
@@ -131,8 +188,9 @@ def test_the_token_is_in_no_error_and_no_log(
     caplog.set_level(logging.DEBUG)
     logging.getLogger("urllib3").setLevel(logging.DEBUG)
     echo = Fault(400, f"Bad Request: https://api.telegram.org/bot{TOKEN}/sendMessage is wrong")
-    telegram.faults(failing(), Fault(502, page=True), echo, silent(5), silent(0.01))
-    errors = [refused(api, timeout=0.3) for _ in range(5)]
+    odd = Fault(raw=HEAD + b"no header at all\r\n" + TOKEN.encode() + b" neither\r\n\r\n")
+    telegram.faults(failing(), Fault(502, page=True), echo, silent(5), silent(0.01), odd)
+    errors = [refused(api, timeout=0.3) for _ in range(6)]
     nowhere = BotApi(replace(settings, telegram_api_url="http://127.0.0.1:9"))
     nobody = BotApi(replace(settings, telegram_api_url="http://no-such-host.invalid"))
     errors += [refused(nowhere), refused(nobody), refused(BotApi(replace(settings, telegram_bot_token=TOKEN + "x")))]
@@ -146,6 +204,7 @@ def test_the_token_is_in_no_error_and_no_log(
         written += traceback.format_exception(error)
         assert error.__context__ is None or isinstance(error.__context__, ValueError)
     assert "sendMessage" in caplog.text, "urllib3 has logged something"
+    assert "Failed to parse headers" in caplog.text, "and has warned of something"
     assert not [text for text in written if SECRET_PART in text or settings.telegram_webhook_secret in text]
     assert "<token>" in str(errors[2])
 

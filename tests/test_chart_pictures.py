@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daybook import chart_pictures
+from daybook import chart_pictures, chart_words
 from daybook.charts import DAY, Points
 
 NOW = datetime(2026, 11, 20, 17, 20, tzinfo=UTC)
@@ -100,6 +100,68 @@ def test_bars_of_months_across_a_year_and_without_any_entry() -> None:
 @pytest.mark.parametrize("title", ["<b>bread</b>", "$x^2$ \\frac", "🛒", "面包", "x" * 200, "a\nb", ""])
 def test_any_name_is_drawn_as_text(title: str) -> None:
     assert line(readings([END - DAY], [21.4]), title, unit="$_{}$ 🛒")
+
+
+@pytest.mark.parametrize(
+    ("sums", "texts"),
+    [
+        ([12.5, 120.4, 0.0, -3.25], ["12.50", "120.40", "0.00", "−3.25"]),
+        ([1234567.0, 8.0], ["1\u202f234\u202f567", "8"]),
+        ([0.1 + 0.2 - 0.3, 0.5], ["0.00", "0.50"]),
+        ([0.0042, 1.5], ["0.0042", "1.5"]),
+        ([-0.001, 5.0], ["−0.001", "5"]),
+    ],
+)
+def test_sums_are_written_in_cents_where_they_are_cents(sums: list[float], texts: list[str]) -> None:
+    assert chart_words.amounts(sums) == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (21.4, "21.4"),
+        (21.299999237060547, "21.3"),
+        (12345678.25, "12\u202f345\u202f678.25"),
+        (-0.5, "−0.5"),
+        (5e-12, "5e−12"),
+        (1.7e308, "1.7e+308"),
+    ],
+)
+def test_values_are_written_as_they_were_read(value: float, text: str) -> None:
+    assert chart_words.exact(value) == text
+
+
+def words_below(png: bytes) -> list[int]:
+    """How wide each word is in the line under the bars."""
+    with Image.open(io.BytesIO(png)) as picture:
+        cells = np.asarray(picture.convert("L"))
+    ink = np.flatnonzero((cells[int(720 * 0.885) : int(720 * 0.93)] < 120).any(axis=0))
+    return [int(word[-1] - word[0]) for word in np.split(ink, np.flatnonzero(np.diff(ink) > 11) + 1)]
+
+
+@pytest.mark.parametrize(("value", "names"), [(5.0, 7), (9e12, 4)])
+def test_names_of_days_never_touch_also_beside_long_numbers(value: float, names: int) -> None:
+    png = chart_pictures.bars(edges(7), np.array([value] * 7), "debt", "USD", "Europe/Dublin", "day")
+    words = words_below(png)  # "14", "Nov", …
+    assert len(words) == 2 * names
+    assert max(words) < 70
+
+
+def test_numbers_beside_the_grid_differ() -> None:
+    texts = chart_words.told_apart([12345678.25, 12345678.3, 12345678.35])
+    assert texts == ["12\u202f345\u202f678.25", "12\u202f345\u202f678.3", "12\u202f345\u202f678.35"]
+    assert chart_words.told_apart([0.15000000000000002, 0.2]) == ["0.15", "0.2"]
+
+
+@pytest.mark.parametrize("days", [7, 30, 365])
+def test_days_and_months_begin_where_the_chat_is(days: int) -> None:
+    zone = ZoneInfo("America/St_Johns")
+    places = chart_words.places_between(END - days * DAY, END, zone)
+    assert 3 <= len(places) <= 7
+    for at, text in places:
+        local = datetime.fromtimestamp(at, zone)
+        assert (local.hour, local.minute) == (0, 0)
+        assert text in (f"{local.day} {local:%b}", f"{local:%b}", str(local.year))
 
 
 def test_nothing_is_not_drawn() -> None:

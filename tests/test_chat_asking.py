@@ -19,11 +19,10 @@ from daybook.chat.values import (
     FileAccount,
     Known,
     MonthSum,
-    Outcome,
     Reply,
     SensorKnown,
     SetTimezone,
-    TakeBackFile,
+    UndoFile,
 )
 
 NOW = datetime(2026, 11, 20, 17, 20, tzinfo=UTC)
@@ -202,7 +201,7 @@ def test_the_account_of_a_file_adds_up_in_the_chat() -> None:
         "Line 5: no time",
         "1 more on the upload's page.",
     ]
-    assert conversation.press(answer.buttons[0][0].data, KNOWN) == Outcome(effects=(TakeBackFile(12),))
+    assert pressed(answer.buttons[0][0].data) == UndoFile(12)
     assert "https://x/uploads" in files.too_large("b.csv", "https://x/uploads").text
     assert files.progress("a.csv", 50, 200, 1234).text == "a.csv: 25 %, 1\u202f234 readings so far."
     assert "nothing of it is kept" in files.failed("a.csv", "it is a picture").text

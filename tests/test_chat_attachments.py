@@ -56,3 +56,13 @@ def test_an_export_has_the_months_readings_of_this_chat_alone(book: Book, telegr
     assert len(lines) == 17
     assert lines[1] == "Household,groceries,2026-11-19T12:00:00Z,1.5"
     assert "secret" not in content.decode()
+
+
+def test_a_month_without_a_reading_is_answered_in_words(book: Book) -> None:
+    phone = fill(book)
+    book.take(*(phone.message(f"/export {month}", ANNA, GROUP) for month in ("2026-10", "2025-11", "december")))
+    assert book.said(GROUP["id"])[-3:] == [
+        "There is no reading of October in this chat.",
+        "There is no reading of November 2025 in this chat.",
+        "There is no reading of December 2025 in this chat.",
+    ]

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy.engine import Engine
 
 from daybook import imports, removal, updates
-from daybook.models import Message, Reading, Sensor
+from daybook.models import Message, Reading, Replacement, Sensor, Upload
 from daybook.upload_options import Options, Sender
 from tests.telegram_updates import ANNA, BEN, GROUP, NOON, Book, Phone
 
@@ -115,6 +115,85 @@ def test_a_reading_that_a_file_has_replaced_stays_away_once_taken_back(book: Boo
     assert removal.undo(book.engine, book.settings, upload_id)
     assert book.values() == []
     book.check()
+
+
+@pytest.mark.parametrize("says", ["undo", "edit"])
+def test_an_import_that_would_replace_what_the_chat_changes_meanwhile_fails_whole(
+    book: Book, phone: Phone, says: str
+) -> None:
+    entry = phone.message("power 9")
+    book.take(entry, phone.message("power 7"))
+    upload_id = imports.announce(book.engine, "a.csv", Options(source="Anna Meyer", on_duplicate="replace"), Sender())
+
+    def pieces() -> Iterator[bytes]:
+        yield b"time,power\n"
+        yield (b"2026-11-18 12:00,5\n" * 200_000)[: 19 * 200_000]  # so that a batch is stored while it is still read
+        wait_for(lambda: book.ask(sa.select(Replacement)))
+        book.take(phone.press(f"undo:{book.message(entry).id}") if says == "undo" else phone.edit(entry, "power 8"))
+
+    imports.import_stream(book.engine, book.settings, pieces(), upload_id=upload_id)
+    (row,) = book.ask(sa.select(Upload.status, Upload.error_code, Upload.error))
+    assert (row.status, row.error_code) == ("failed", "changed_meanwhile")
+    assert "in the chat" in row.error
+    assert book.values() == ([7] if says == "undo" else [8, 7])
+    assert book.ask(sa.select(Replacement)) == []
+    book.check()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_reading_that_two_files_have_replaced_stays_away_once_taken_back(
+    book: Book, phone: Phone, first: int
+) -> None:
+    book.take(phone.message("power 9"))
+    uploads = [
+        import_file(book, "Anna Meyer", b"time,power\n2026-11-18 12:00:00,%d\n" % value, on_duplicate="replace")
+        for value in (5, 6)
+    ]
+    book.take(phone.message("/undo"))
+    assert book.values() == [6]
+    for upload_id in (uploads[first], uploads[1 - first]):
+        assert removal.undo(book.engine, book.settings, upload_id)
+    assert book.values() == []
+    book.check()
+
+
+@pytest.mark.parametrize("how", ["edit", "undo"])
+def test_a_first_entry_written_the_wrong_way_round_decides_nothing_once_it_is_mended(
+    book: Book, phone: Phone, how: str
+) -> None:
+    first = phone.message("groceries 12.50 USD", ANNA, GROUP)
+    book.take(first)
+    assert "kept as a gauge" in book.said()[-1]
+    mended = "12.50 EUR groceries"
+    if how == "edit":
+        book.take(phone.edit(first, mended))
+    else:
+        book.take(phone.message("/undo", ANNA, GROUP), phone.message("/sensors", BEN, GROUP))
+        assert book.said()[-1].startswith("Nothing is kept here yet.")
+        book.take(phone.message(mended, BEN, GROUP))
+    assert "12.50 EUR groceries. New here, kept as an amount" in book.said()[-1]
+    assert "November so far: 12.50 EUR in 1 entry" in book.said()[-1]
+    book.take(phone.message("3 groceries", BEN, GROUP), phone.message("/sum groceries", BEN, GROUP))
+    assert "groceries, November so far: 15.50 EUR in 2 entries" in book.said()[-1]
+    # A sensor that holds something stays what it is.
+    book.take(phone.message("groceries 1", BEN, GROUP))
+    (row,) = book.ask(sa.select(Sensor.kind, Sensor.unit))
+    assert tuple(row) == ("amount", "EUR")
+    book.check()
+
+
+def test_a_correction_of_the_only_value_keeps_its_unit(book: Book, phone: Phone) -> None:
+    first = phone.message("temperature 21.4 °C")
+    book.take(first, phone.edit(first, "temperature 21.6"))
+    assert book.said()[-1] == "Corrected: temperature 21.6 °C."
+
+
+def test_a_kind_chosen_for_a_labelled_sensor_outlives_its_readings(book: Book, phone: Phone, engine: Engine) -> None:
+    book.take(phone.message("12 rain"))
+    with engine.begin() as connection:
+        connection.execute(sa.update(Sensor).values(label="Rain in the garden"))
+    book.take(phone.message("/undo"), phone.message("rain 3"))
+    assert "November so far: 3 in 1 entry" in book.said()[-1]
 
 
 # --- months

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from daybook import chat_files, updates
+from daybook import chat_file_imports, chat_files, updates
 from daybook.config import Settings
 from daybook.models import Message, Upload, utc_now
 from tests.telegram_standin import Fault, TelegramStandin, failing, too_many
@@ -89,6 +90,51 @@ def test_its_button_takes_it_back_once_and_only_for_the_sender(
     book.take(phone.press(data, ANNA, GROUP, message_id=number))
     telegram.wait_for(lambda: len(telegram.sent(method="answerCallbackQuery")) == 3)
     assert "already" in telegram.sent(method="answerCallbackQuery")[-1].params["text"]
+
+
+def test_its_button_pressed_twice_at_once_is_told_of_once(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    book.take(phone.message(None, ANNA, GROUP, document=document(telegram, CSV)))
+    ended(book, telegram)
+    edit = telegram.sent(GROUP["id"])[-1]
+    data = edit.params["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    presses = [phone.press(data, ANNA, GROUP, message_id=edit.params["message_id"]) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(book.take, presses))
+    telegram.wait_for(lambda: len(telegram.sent(method="answerCallbackQuery")) == 4)
+    telegram.wait_for(lambda: "out again" in telegram.texts(GROUP["id"])[-1])
+    ended(book, telegram)
+    assert len([text for text in telegram.texts(GROUP["id"]) if "out again" in text]) == 1
+    assert "with its 6 readings" in telegram.texts(GROUP["id"])[-1]
+    assert book.readings() == []
+    book.check()
+
+
+@pytest.mark.parametrize("data", ["undo-file:0", "undo-file:-1", "undo-file:99999999999999999", "undo-file:x"])
+def test_a_button_that_nobody_made_takes_nothing_back(
+    book: Book, telegram: TelegramStandin, phone: Phone, data: str
+) -> None:
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    ended(book, telegram)
+    book.take(phone.press(data))
+    telegram.wait_for(lambda: telegram.sent(method="answerCallbackQuery"))
+    assert len(book.readings()) == 6
+    assert updates.failed(book.engine) == []
+
+
+def test_a_file_that_nobody_has_begun_does_not_wait_for_anothers_lease(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    said = [phone.message(None, document=document(telegram, CSV, name)) for name in ("a.csv", "b.csv")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat_files, "_claim", lambda *_: None)
+        book.take(*said)
+        time.sleep(0.5)
+    message_id = book.message(said[0]).id
+    with book.engine.begin() as connection:  # one is claimed by a process that is no more
+        mine = sa.update(Message).where(Message.id == message_id)
+        connection.execute(mine.values(next_attempt_at=utc_now() + timedelta(seconds=30), attempts=1))
+    chat_files.resume(book.engine, book.settings)
+    telegram.wait_for(lambda: any("b.csv is in" in text for text in telegram.texts()), 10)
 
 
 def test_the_same_file_twice_doubles_nothing(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
@@ -183,15 +229,15 @@ def test_file_names_of_every_kind(book: Book, telegram: TelegramStandin, phone: 
 def test_progress_is_told_while_a_file_is_read(
     book: Book, telegram: TelegramStandin, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_files, "_TELL_EVERY", 0.2)
+    monkeypatch.setattr(chat_file_imports, "_TELL_EVERY", 0.2)
     go_on = threading.Event()
-    pieces = chat_files._pieces
+    pieces = chat_file_imports._pieces
 
     def slow(settings: Settings, path: str) -> Any:
         yield from pieces(settings, path)
         go_on.wait(20)
 
-    monkeypatch.setattr(chat_files, "_pieces", slow)
+    monkeypatch.setattr(chat_file_imports, "_pieces", slow)
     book.take(phone.message(None, document=document(telegram, CSV)))
     telegram.wait_for(lambda: any("so far" in text for text in telegram.texts()))
     go_on.set()

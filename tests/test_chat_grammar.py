@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daybook.chat import words
+from daybook.chat.characters import key
 from daybook.chat.grammar import parse, pressed
 from daybook.chat.values import (
     AMOUNT,
@@ -60,6 +61,8 @@ AMOUNTS = [
     ("-3.20 refund", -3.2, "", "refund"),
     ("−3.20 refund", -3.2, "", "refund"),
     ("–3,20 refund", -3.2, "", "refund"),
+    ("➖3.20 refund", -3.2, "", "refund"),
+    ("˗3.20 refund", -3.2, "", "refund"),
     ("-€3.20 refund", -3.2, "€", "refund"),
     ("€-3.20 refund", -3.2, "€", "refund"),
     ("+12.50 groceries", 12.5, "", "groceries"),
@@ -195,6 +198,17 @@ REFUSED = [
     ("12.50 EUR", "what the number is of"),
     ("12.50 groceries, 3.20 bread", "two numbers"),
     ("12.50 groceries 3.20", "two numbers"),
+    ("12.50 groceries 18.11", 'if 18.11 is a day, write "18.11."'),
+    ("18.11 12.50 groceries", 'if 18.11 is a day, write "18.11."'),
+    ("PM 2.5 12", "a name that holds a number in quotes"),
+    ("12.50 groceries;3 bread", "several things"),
+    ("12.50 groceries,3.20 bread", "several things"),
+    ("—3.20 refund", 'write "-3.20" or "3.20"'),
+    ("refund —3.20", 'write "-3.20" or "3.20"'),
+    ("-3.20", 'such as "-3.20 groceries"'),
+    ("€ 3.20", 'such as "€ 3.20 groceries"'),
+    ("2026-11-18T14:20Z temperature 5", "names a time zone"),
+    ("temperature 5 2026-11-18T14:20:00.5+01:00", "names a time zone"),
     ("temperature 21.4 22.1", "two numbers"),
     ("12.50 3 apples", "two numbers"),
     ("+353 87 1234567 mum", "two numbers"),
@@ -228,6 +242,17 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "reason"), REFUSED)
 def test_what_is_not_clear_is_refused_with_the_reason(text: str, reason: str) -> None:
     assert reason in refusal(text).reason
+
+
+def test_a_suggested_line_is_understood() -> None:
+    assert only('"PM 2.5" 12').value == only("PM 2.5: 12").value == 12
+    suggested = refusal("-3.20").reason.partition('such as "')[2].rstrip('"')
+    assert only(suggested).value == -3.2
+
+
+def test_an_emoji_is_one_name_on_every_telephone() -> None:
+    assert key("☕") == key("☕\ufe0f")
+    assert key("☕") != key("🛒")
 
 
 UNSURE = [

@@ -309,7 +309,7 @@ def test_a_reading_that_was_changed_behind_our_back_fails_the_import(
 
     monkeypatch.setattr(replacements, "put_in", meddled)
     row = book.load([("a", 1, 2.0), ("a", 2, 2.0)], on_duplicate="replace")
-    assert (row.status, row.error_code) == ("failed", "internal_error")
+    assert (row.status, row.error_code) == ("failed", "changed_meanwhile")
     assert set(book.seen().values()) == {1.0}
 
 

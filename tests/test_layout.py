@@ -15,7 +15,8 @@ GROUND_FLOOR: dict[str, set[str]] = {
     "daybook.formats": set(),
     "daybook.chat": set(),
     "daybook.charts": set(),
-    "daybook.chart_pictures": {"daybook.charts"},
+    "daybook.chart_words": {"daybook.charts"},
+    "daybook.chart_pictures": {"daybook.charts", "daybook.chart_words"},
 }
 
 

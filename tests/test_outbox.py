@@ -1,5 +1,6 @@
 """What people get: every answer once and in order, whatever Telegram or a process does meanwhile."""
 
+import json
 import multiprocessing
 import threading
 import time
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 import sqlalchemy as sa
@@ -16,13 +18,14 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy.engine import Engine
 
-from daybook import bot_api, outbox, outbox_claims, sql
+from daybook import bot_api, chats, outbox, outbox_claims, outbox_sending, sql
 from daybook.bot_api import FileToSend
 from daybook.config import Settings
 from daybook.extensions import db
 from daybook.models import Chat, Message, utc_now
 from tests.conftest import LiveServer
 from tests.telegram_standin import BLOCKED, NO_CHAT, Call, Fault, TelegramStandin, failing, migrated, silent, too_many
+from tests.telegram_updates import ANNA, Book, Phone
 
 ADA, BEN, HOME = 5_000_000_001, 5_000_000_002, -400
 
@@ -31,6 +34,14 @@ ADA, BEN, HOME = 5_000_000_001, 5_000_000_002, -400
 def engine(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Engine:
     with make_app(bot_settings).app_context():
         return db.engine
+
+
+@pytest.fixture
+def book(make_app: Callable[[Settings], Flask], settings: Settings) -> Book:
+    """The same book, whose updates are taken by a process that sends nothing."""
+    book = Book(make_app(settings))
+    book.allow(ANNA)
+    return book
 
 
 @pytest.fixture
@@ -131,6 +142,16 @@ def test_an_answer_names_the_message_that_it_answers(
     assert call.params["reply_parameters"] == {"message_id": 77, "allow_sending_without_reply": True}
 
 
+def test_texts_are_as_long_as_telegram_counts_them(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin
+) -> None:
+    say(engine, ADA, "🏠" * 2048, "x" + "🏠" * 2048)
+    outbox.send_due(engine, bot_settings)
+    whole, cut = telegram.texts(ADA)
+    assert whole == "🏠" * 2048
+    assert cut == "x" + "🏠" * 2047 + "…"
+
+
 def test_texts_that_telegram_or_the_database_would_refuse_are_mended(
     engine: Engine, bot_settings: Settings, telegram: TelegramStandin
 ) -> None:
@@ -194,6 +215,94 @@ def test_a_file_that_cannot_be_made_is_answered_with_a_sentence(
     assert second == "and the next"
     [row, _] = rows(engine, Message.status, Message.error)
     assert tuple(row) == ("sent", "the chart could not be made: ZeroDivisionError")
+
+
+def test_a_chart_of_what_has_gone_meanwhile_is_answered_in_words(
+    book: Book, engine: Engine, bot_settings: Settings, telegram: TelegramStandin
+) -> None:
+    """Asked for while there was a reading, which is taken back before the picture is drawn."""
+    phone = Phone()
+    book.take(phone.message("temperature 21.4"), phone.message("/chart temperature 7d"), phone.message("/undo"))
+    assert outbox.send_due(engine, bot_settings) == 3
+    [answer] = [text for text in telegram.texts(ANNA["id"]) if "in that time" in text]
+    assert "temperature" in answer
+    assert "went wrong" not in answer
+    assert telegram.sent(method="sendPhoto") == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(413, "Request Entity Too Large"), "larger than the 50 MB"),
+        (Fault(400, "Bad Request: PHOTO_INVALID_DIMENSIONS"), "Telegram does not take the file"),
+        (None, "larger than the 50 MB"),
+    ],
+)
+def test_a_file_that_telegram_does_not_take_is_answered_with_a_sentence(
+    engine: Engine,
+    bot_settings: Settings,
+    telegram: TelegramStandin,
+    made: dict[str, outbox.Renderer],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault | None,
+    said: str,
+) -> None:
+    made["export"] = lambda *_: FileToSend("november.csv", b"x" * 1000, "text/csv")
+    if fault is None:
+        monkeypatch.setattr(outbox_sending, "LARGEST_FILE", 999)
+    telegram.fault = lambda call: fault if call.method == "sendDocument" else None
+    say(engine, ADA, "November", payload={"export": {}})
+    outbox.send_due(engine, bot_settings)
+    [text] = telegram.texts(ADA)
+    assert text.startswith("November\n\n")
+    assert said in text
+    assert statuses(engine) == ["sent"]
+
+
+def test_a_query_that_makes_no_sense_does_not_hold_a_chat_up_for_days(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin, made: dict[str, outbox.Renderer]
+) -> None:
+    def breaks(engine: Engine, *_: Any) -> FileToSend:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT no_such_column"))
+        raise AssertionError
+
+    made["chart"] = breaks
+    say(engine, ADA, "temperature", payload={"chart": {}})
+    say(engine, ADA, "and the next")
+    outbox.send_due(engine, bot_settings)
+    first, second = telegram.texts(ADA)
+    assert "This could not be made" in first
+    assert second == "and the next"
+
+
+def test_a_file_that_takes_long_is_sent_by_nobody_else_meanwhile(
+    engine: Engine,
+    bot_settings: Settings,
+    telegram: TelegramStandin,
+    made: dict[str, outbox.Renderer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox_claims, "LEASE_OF_FILES", timedelta(seconds=1))
+    drawn = []
+
+    def slowly(*_: Any) -> FileToSend:
+        drawn.append(time.monotonic())
+        time.sleep(2.5)
+        return FileToSend("chart.png", b"\x89PNG", "image/png")
+
+    made["chart"] = slowly
+    say(engine, ADA, "temperature", payload={"chart": {}})
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(outbox.send_due, engine, bot_settings)
+        while not sending.done():
+            time.sleep(0.1)
+            if drawn:
+                assert outbox.send_due(engine, bot_settings) == 0
+    assert len(drawn) == 1
+    assert len(telegram.sent(method="sendPhoto")) == 1
+    assert statuses(engine) == ["sent"]
+    assert waits(engine, ADA) is None
 
 
 # --- order and pace
@@ -328,6 +437,29 @@ def test_what_will_never_do_is_not_repeated(
     assert fault.description in (rows(engine, Message.error)[0].error or "")
 
 
+@pytest.mark.parametrize("text", ["Bad Request: \0 and \ud800", "Bad Request: " + "x" * 9000])
+def test_whatever_the_refusal_says_it_is_noted(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin, text: str
+) -> None:
+    telegram.faults(Fault(400, text))
+    say(engine, ADA, "one", "two")
+    outbox.send_due(engine, bot_settings)
+    assert statuses(engine) == ["failed", "sent"]
+
+
+def test_a_number_that_cannot_be_kept_does_not_send_a_message_twice(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin
+) -> None:
+    telegram.faults(migrated(10**30))
+    telegram._messages[ADA] = 2**70
+    say(engine, ADA, "one", "two")
+    for _ in range(3):
+        outbox.send_due(engine, bot_settings)
+        no_later(engine)
+    assert telegram.texts(ADA) == ["two"]
+    assert statuses(engine) == ["failed", "sent"]
+
+
 def test_a_group_that_becomes_a_supergroup_is_followed(
     engine: Engine, bot_settings: Settings, telegram: TelegramStandin
 ) -> None:
@@ -347,6 +479,44 @@ def test_a_group_that_becomes_a_supergroup_is_followed(
     assert known[HOME].migrated_to == supergroup
     assert known[supergroup].timezone == "Europe/Dublin"
     assert {row.next_send_at for row in known.values()} == {None}
+
+
+def test_a_group_that_becomes_itself_does_not_send_in_circles(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin
+) -> None:
+    telegram.faults(migrated(HOME))
+    say(engine, HOME, "one")
+    assert outbox.send_due(engine, bot_settings) == 1
+    no_later(engine)
+    assert outbox.send_due(engine, bot_settings) == 1
+    assert telegram.texts(HOME) == ["one"]
+
+
+def test_an_edit_that_waits_is_replaced_also_when_the_group_has_moved(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin
+) -> None:
+    [number] = say(engine, HOME, "0 %")
+    outbox.send_due(engine, bot_settings)
+    with engine.begin() as connection:
+        edit = outbox.edit(connection, number, "20 %")
+        chats.migrate(connection, HOME, -1_001_201_784_679)
+        outbox.move(connection, HOME, -1_001_201_784_679)
+        assert outbox.edit(connection, number, "40 %") == edit
+
+
+# --- clocks
+
+
+def test_a_clock_that_is_set_back_holds_no_chat_up(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox_claims, "utc_now", lambda: utc_now() + timedelta(hours=1))
+        say(engine, ADA, "one", "two", "three")
+        assert outbox.send_due(engine, bot_settings) == 3
+    say(engine, ADA, "four", "five")
+    outbox.wake(engine, bot_settings)
+    telegram.wait_for(lambda: telegram.texts(ADA) == ["one", "two", "three", "four", "five"], 5)
 
 
 # --- several at once, and some that die
@@ -458,6 +628,32 @@ def test_a_sender_that_took_too_long_does_not_undo_what_another_has_noted(
     assert waits(engine, ADA) is None
 
 
+@pytest.mark.slow
+def test_what_was_sent_while_the_database_went_away_is_not_sent_again(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin
+) -> None:
+    """It is gone for longer than a restart of it takes, and comes back."""
+    away = threading.Event()
+
+    def refuse(_: Any) -> None:
+        if away.is_set():
+            raise sa.exc.OperationalError("BEGIN", {}, Exception("the database system is starting up"))
+
+    telegram.delay = 0.3
+    say(engine, ADA, "one")
+    sa.event.listen(engine, "begin", refuse)
+    try:
+        outbox.wake(engine, bot_settings)
+        telegram.wait_for(lambda: telegram.calls)
+        away.set()
+        time.sleep(10)
+        away.clear()
+        telegram.wait_for(lambda: statuses(engine) == ["sent"], 5)
+    finally:
+        sa.event.remove(engine, "begin", refuse)
+    assert telegram.texts(ADA) == ["one"]
+
+
 def test_a_message_in_hand_is_finished_before_the_threads_end(
     engine: Engine, bot_settings: Settings, telegram: TelegramStandin
 ) -> None:
@@ -531,6 +727,41 @@ def test_a_server_sends_at_its_start_what_the_one_before_has_left(
     assert set(statuses(engine)) == {"sent"}
     assert len(telegram.calls) == 20
     assert telegram.token not in server.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_telegram_that_hangs_holds_up_neither_webhooks_nor_the_end(
+    book: Book, bot_settings: Settings, telegram: TelegramStandin, start_server: Callable[..., LiveServer]
+) -> None:
+    """Every call is taken and never answered, getFile and the answers to buttons too."""
+    telegram.fault = lambda _: silent(120)
+    phone = Phone()
+    server = start_server(
+        TELEGRAM_BOT_TOKEN=telegram.token,
+        TELEGRAM_API_URL=telegram.url,
+        TELEGRAM_WEBHOOK_SECRET=bot_settings.telegram_webhook_secret,
+        WEB_CONCURRENCY="1",
+    )
+    taken = []
+    for number in range(30):
+        if number % 3 == 2:
+            update = phone.press("undo:1")
+        elif number % 10 == 0:
+            update = phone.message(None, document={"file_id": "f", "file_name": "x.csv", "file_size": 10})
+        else:
+            update = phone.message(f"{number} coffee")
+        request = Request(f"{server.url}/telegram/webhook", json.dumps(update).encode())  # noqa: S310
+        request.add_header("X-Telegram-Bot-Api-Secret-Token", bot_settings.telegram_webhook_secret)
+        began = time.monotonic()
+        with urlopen(request, timeout=30) as answer:  # noqa: S310
+            assert answer.status == 200
+        taken.append(time.monotonic() - began)
+    assert max(taken) < 2
+    telegram.wait_for(lambda: len(telegram.calls) >= 4)
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 15
+    assert server.process.returncode == 0, "it was not killed"
 
 
 def test_times_are_told_for_the_admin_area(engine: Engine, bot_settings: Settings, telegram: TelegramStandin) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from subprocess import PIPE, STDOUT, Popen
 
 import pytest
@@ -16,6 +17,8 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy.engine import Engine
 
 from daybook import outbox, telegram_commands
+from daybook.chat import conversation, grammar, replies
+from daybook.chat.values import Command, Known
 from daybook.config import ROOT, Settings
 from daybook.extensions import db
 from daybook.models import Message, TelegramUpdate, TelegramUser
@@ -57,11 +60,28 @@ def test_the_webhook_is_set_with_its_secret_and_the_menu(
         "secret_token": bot_settings.telegram_webhook_secret,
         "allowed_updates": ["message", "edited_message", "callback_query"],
     }
-    assert {"command": "undo", "description": "Take back your last entry"} in telegram.commands
+    assert {"command": "undo", "description": "take back your last entry"} in telegram.commands
     assert len(telegram.updates) == 1, "what waits is not dropped"
     assert runner.invoke(args=["telegram", "delete-webhook"]).exit_code == 0
     assert telegram.webhook == {}
     assert telegram.calls[-1].params == {}
+
+
+def test_what_the_menu_offers_is_understood_and_explained(runner: FlaskCliRunner, telegram: TelegramStandin) -> None:
+    assert runner.invoke(args=["telegram", "set-webhook"]).exit_code == 0
+    known = Known(datetime(2026, 11, 18, tzinfo=UTC))
+    shown = replies.help_text(known).text
+    offered = [command["command"] for command in telegram.commands]
+    assert len(set(offered)) == len(offered) > 5
+    for command in telegram.commands:
+        name, description = command["command"], command["description"]
+        said = grammar.parse(f"/{name}@daybook_bot", "daybook_bot")
+        assert isinstance(said, Command), name
+        outcome = conversation.answer(said, known, 1)
+        assert outcome.replies or outcome.effects, name
+        assert not [reply for reply in outcome.replies if "I do not know" in reply.text], name
+        assert 3 <= len(description) <= 256
+        assert f"/{name}" in shown or name == "help"
 
 
 @pytest.mark.parametrize(
@@ -86,17 +106,22 @@ def test_info_says_what_waits_and_what_went_wrong(
     runner: FlaskCliRunner, engine: Engine, telegram: TelegramStandin
 ) -> None:
     telegram.updates += [update(1, "a"), update(2, "b")]
+    telegram.webhook = {"url": f"https://elsewhere.example/{TOKEN}"}
     telegram.webhook_error = "Wrong response from the webhook: 502 \x1b[31mBad Gateway"
     with engine.begin() as connection:
         outbox.queue(connection, 5_000_000_001, "waits")
     result = runner.invoke(args=["telegram", "info"])
     assert result.output.splitlines() == [
         "Bot: @daybook_bot",
-        "Webhook: none; `flask telegram poll` would get what waits",
+        "Webhook: https://elsewhere.example/<token>",
         "Updates that wait at Telegram: 2",
         "Last error of a delivery: 2026-11-18 11:06:40 UTC, Wrong response from the webhook: 502 [31mBad Gateway",
         "Answers that wait to be sent: 1; given up: 0",
     ]
+
+
+def test_info_without_a_webhook_names_the_other_way(runner: FlaskCliRunner) -> None:
+    assert "Webhook: none; `flask telegram poll` would" in runner.invoke(args=["telegram", "info"]).output
 
 
 def test_a_refusal_is_one_line_and_without_the_token(runner: FlaskCliRunner, telegram: TelegramStandin) -> None:
@@ -176,6 +201,39 @@ def test_polling_takes_every_update_once_and_tells_telegram_so(
     assert asked[-1]["offset"] == 900_000_151
     assert all(one["allowed_updates"] == ["message", "edited_message", "callback_query"] for one in asked)
     assert telegram.commands
+
+
+def test_polling_outlives_a_database_that_is_away_for_a_moment(
+    engine: Engine,
+    telegram: TelegramStandin,
+    start_poll: Callable[[Callable[[], object]], None],
+) -> None:
+    telegram.updates += [update(number, "hello") for number in range(1, 4)]
+    failures = iter([True, True])
+
+    def refuse(*_: object) -> None:
+        asked = any(call.method == "getUpdates" for call in telegram.calls)
+        if asked and threading.current_thread() is threading.main_thread() and next(failures, False):
+            raise sa.exc.OperationalError("BEGIN", {}, Exception("the database system is starting up"))
+
+    sa.event.listen(engine, "begin", refuse)
+    try:
+        start_poll(lambda: not telegram.updates)
+    finally:
+        sa.event.remove(engine, "begin", refuse)
+    assert next(failures, None) is None, "it was away"
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(TelegramUpdate)) == 3
+
+
+def test_polling_knows_the_name_of_the_bot(
+    engine: Engine, telegram: TelegramStandin, start_poll: Callable[[Callable[[], object]], None]
+) -> None:
+    telegram.updates.append(update(1, "/help@otherbot"))
+    with engine.begin() as connection:
+        connection.execute(sa.insert(TelegramUser).values(user_id=5_000_000_001, first_name="Ada", status="allowed"))
+    start_poll(lambda: not telegram.updates)
+    assert telegram.texts() == []
 
 
 def test_polling_says_what_to_do_while_a_webhook_is_set(

@@ -14,10 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from daybook import messages, updates
-from daybook.config import Settings
-from daybook.models import Message, TelegramUpdate
+from daybook.config import Settings, read_settings
+from daybook.models import Message, TelegramUpdate, TelegramUser
 from tests.conftest import LiveServer
-from tests.telegram_updates import ANNA, EVE, Book, Phone
+from tests.telegram_updates import ANNA, EVE, GROUP, Book, Phone
 
 SECRET = "Only-for_tests-0123456789"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
@@ -52,6 +52,15 @@ def test_without_a_secret_in_the_settings_nothing_is_served(client: FlaskClient)
         assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_configured")
 
 
+@pytest.mark.parametrize("blank", ["", "   ", "\t"])
+def test_a_blank_secret_is_none(make_app: Callable[[Settings], Flask], settings: Settings, blank: str) -> None:
+    environment = {"TELEGRAM_WEBHOOK_SECRET": blank, "INSTANCE_PATH": str(settings.instance_path)}
+    secret = read_settings(environment).telegram_webhook_secret
+    client = make_app(replace(settings, telegram_webhook_secret=secret)).test_client()
+    for sent in (None, "", blank):
+        assert post(client, Phone().message("12.50 groceries"), sent).status_code == 404
+
+
 def test_only_who_knows_the_secret_is_heard(hook: FlaskClient, book: Book) -> None:
     for wrong in (None, "", "x", SECRET + "x", SECRET[:-1], "Ünïcödé"):
         assert post(hook, Phone().message("12.50 groceries"), wrong).status_code == 403
@@ -67,6 +76,15 @@ def test_only_who_knows_the_secret_is_heard(hook: FlaskClient, book: Book) -> No
 def test_what_is_no_json_is_refused(hook: FlaskClient, body: bytes) -> None:
     answer = post(hook, body)
     assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_json")
+
+
+@pytest.mark.parametrize("levels", [150, 250, 900, 936, 960])
+def test_json_however_deep_is_kept_or_refused(hook: FlaskClient, book: Book, levels: int) -> None:
+    body = b'{"update_id": 1, "x": ' + b"[" * levels + b"]" * levels + b"}"
+    assert post(hook, body).status_code == (200 if levels < 200 else 400)
+    assert len(book.ask(sa.select(TelegramUpdate.update_id))) == (levels < 200)
+    wide = {"update_id": 2, "x": [[1]] * 5000}
+    assert post(hook, wide).status_code == 200
 
 
 def test_more_than_a_mebibyte_is_refused(hook: FlaskClient) -> None:
@@ -240,29 +258,72 @@ def test_a_failed_press_can_be_handled_again(book: Book, monkeypatch: pytest.Mon
 
 
 def test_only_a_database_that_is_away_lets_telegram_deliver_again(
-    hook: FlaskClient, book: Book, monkeypatch: pytest.MonkeyPatch
+    hook: FlaskClient, book: Book, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     update = Phone().message("12.50 groceries")
     with monkeypatch.context() as patch:
 
         def away(*_: Any) -> None:
-            raise sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection"))
+            raise sa.exc.OperationalError("SELECT 1", {"text": "groceries"}, Exception("server closed the connection"))
 
         patch.setattr(messages, "act", away)
         assert post(hook, update).status_code == 503
+    assert "Database away" in caplog.text
+    assert "groceries" not in caplog.text
     assert book.ask(sa.select(TelegramUpdate.update_id)) == []
     assert post(hook, update).status_code == 200
     assert book.values() == [12.5]
 
 
-def test_the_error_that_is_kept_holds_no_secret_and_no_values(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(*_: Any) -> None:
-        raise sa.exc.DataError("INSERT INTO secrets", {"password": "hunter2"}, Exception("out of range"))
+def test_the_error_that_is_kept_and_the_log_hold_no_values(
+    book: Book, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {"password": "hunter2"}
+
+    def breaks(connection: Any, *_: Any) -> None:
+        try:
+            raise sa.exc.DataError("INSERT INTO secrets", values, Exception("out of range"))
+        except sa.exc.DataError as error:
+            raise sa.exc.DataError("INSERT", values, Exception("out of range")) from error
 
     monkeypatch.setattr(messages, "act", breaks)
     book.take(Phone().message("12.50 groceries"))
     (failed,) = updates.failed(book.engine)
     assert failed.error == "Exception: out of range"
+    assert "INSERT INTO secrets" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_a_query_that_makes_no_sense_is_a_mistake_of_ours_and_no_reason_to_deliver_again(
+    hook: FlaskClient, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite calls it what it calls a database that is away. PostgreSQL quotes its values in its error."""
+
+    def breaks(connection: Any, *_: Any) -> None:
+        connection.execute(sa.text("SELECT no_such_column, :password"), {"password": "hunter2"})
+
+    monkeypatch.setattr(messages, "act", breaks)
+    assert post(hook, Phone().message("12.50 groceries")).status_code == 200
+    (failed,) = updates.failed(book.engine)
+    assert "no_such_column" in failed.error
+    assert "hunter2" not in failed.error
+
+
+def test_what_follows_the_commit_has_no_update_delivered_again(
+    hook: FlaskClient, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    phone = Phone()
+    said = phone.message("12.50 groceries")
+    with monkeypatch.context() as patch:
+        patch.setattr(updates.outbox, "wake", breaks)
+        patch.setattr(updates.outbox, "answer_press", breaks)
+        assert post(hook, said).status_code == 200
+        assert post(hook, phone.press(f"undo:{book.message(said).id}")).status_code == 200
+    assert book.values() == []
+    assert book.said()[-1].startswith("Taken back")
 
 
 # --- what is kept
@@ -306,6 +367,13 @@ def test_what_is_not_text_is_answered_with_what_the_bot_can_take(book: Book) -> 
     assert book.readings() == []
     book.take(phone.message(None, new_chat_members=[ANNA]), phone.message(None, pinned_message={}))
     assert len(book.said()) == 3
+
+
+def test_what_a_channel_posts_into_its_group_is_written_by_nobody(book: Book) -> None:
+    telegram = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+    book.take(Phone().message("12.50 groceries", telegram, GROUP, is_automatic_forward=True))
+    assert book.said() == []
+    assert book.ask(sa.select(TelegramUser.user_id).where(TelegramUser.user_id == 777000)) == []
 
 
 def test_html_stays_text(book: Book) -> None:

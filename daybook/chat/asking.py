@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from daybook.chat import months, names, words
+from daybook.chat import months, names, replies, words
 from daybook.chat.moments import zone_of
 from daybook.chat.recording import sum_of
 from daybook.chat.values import (
@@ -179,6 +179,8 @@ def export(command: Command, known: Known) -> Reply:
             )
         )
     month = month or months.month_of(known.now, zone)
+    if month == known.empty_month:
+        return replies.nothing_to_export(month, known)
     start, end = months.bounds(month, zone)
     wanted = ExportWanted(month, start, end, known.timezone, f"daybook-{month:%Y-%m}.csv")
     return Reply(f"Every reading of {months.written(month, known.now, zone)} in this chat.", export=wanted)

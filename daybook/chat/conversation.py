@@ -17,9 +17,7 @@ from daybook.chat.values import (
     SensorKnown,
     SetTimezone,
     TakeBack,
-    TakeBackFile,
     Undo,
-    UndoFile,
     Wants,
 )
 
@@ -35,6 +33,8 @@ def wants(said: Said, now: datetime, timezone: str, sensors: Sequence[SensorKnow
         if asked.sensors is None:
             return Wants(((None, asked.month),))
         return Wants(tuple((sensor.name, asked.month) for sensor in asked.sensors if sensor.kind == AMOUNT))
+    if isinstance(said, Command) and said.name == "export":
+        return Wants(any_in=asking.asked(said, now, zone, ()).month)
     return Wants()
 
 
@@ -49,8 +49,6 @@ def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> O
         return recording.answer(said, known, message_id, edited)
     if isinstance(said, Undo):
         return Outcome(effects=(TakeBack(said.message_id),))
-    if isinstance(said, UndoFile):
-        return Outcome(effects=(TakeBackFile(said.upload_id),))
     if isinstance(said, Command):
         return _command(said, known)
     return Outcome((replies.no_number(known),))
@@ -59,7 +57,7 @@ def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> O
 def press(data: str, known: Known) -> Outcome:
     """The answer to a pressed button. `known.sums` as `wants(grammar.pressed(data), …)` asks for it."""
     said = grammar.pressed(data)
-    return answer(said, known, 0) if isinstance(said, (Command, Undo, UndoFile)) else Outcome((replies.button_gone(),))
+    return answer(said, known, 0) if isinstance(said, (Command, Undo)) else Outcome((replies.button_gone(),))
 
 
 def _command(command: Command, known: Known) -> Outcome:

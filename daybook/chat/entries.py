@@ -21,6 +21,8 @@ _PAIR = re.compile(r"([^:=]+)([:=])([^:=]+)")
 _GROUP = re.compile(r"\d{3}([.,]\d+)?", re.ASCII)
 _GROUP_ALONE = re.compile(r"\d{3}", re.ASCII)
 _AHEAD_OF_GROUPS = re.compile(r"[+-]?\d{1,3}", re.ASCII)
+_TWO_IN_ONE = re.compile(r"[^\W\d_][,;][+-]?\d")  # bread,3.20
+_LIKE_A_DAY = re.compile(r"(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])", re.ASCII)
 NO_NUMBER = "it holds no number"
 
 
@@ -140,17 +142,17 @@ def _number_first(tokens: list[Token]) -> Entry | None:
     if not unit and len(rest) > 1 and not rest[-1].quoted and units.currency(rest[-1].text):
         unit, rest = units.currency(rest[-1].text), rest[:-1]
     if not rest:
-        written = f"{number.text} {unit}".strip()
+        written = " ".join(token.text for token in tokens)
         raise _Refused(f'it does not say what the number is of; write a name with it, such as "{written} groceries"')
     if (second := _read(rest[0])) is not None:
-        raise _Refused(_two_numbers(number, second))
+        raise _Refused(_two_numbers(number, second, number))
     last = _number_at_end(tokens)
     if last is None or last[1] == 0:
         _check_inside(rest, number)
         return _made(number, unit, rest, number_first=True)
     other_number, start, other_unit = last
     if number.strong and other_number.strong:
-        raise _Refused(_two_numbers(number, other_number))
+        raise _Refused(_two_numbers(number, other_number, other_number, number))
     if _divided(tokens[:start]):
         raise _Refused(_two_numbers(number, other_number))
     _check_inside(rest[: start - len(tokens)], number)
@@ -263,22 +265,31 @@ def _check_inside(name: Sequence[Token], number: Number) -> None:
         if inside is not None and (inside.strong or token.plain[0] in "+-"):
             raise _Refused(_two_numbers(number, inside))
     if _divided(name):
-        raise _Refused("it names several things; write each on a line of its own")
+        raise _Refused("it names several things; write each on a line of its own, or the name in quotes")
 
 
 def _divided(name: Sequence[Token]) -> bool:
-    """groceries, 3 bread."""
+    """groceries, 3 bread; also without the blank."""
+    if any(_TWO_IN_ONE.search(token.plain) for token in name):
+        return True
     return any(one.plain[-1:] in (",", ";") and (_read(two) is not None) for one, two in pairwise(name))
 
 
-def _two_numbers(one: Number, other: Number) -> str:
-    return f"it holds two numbers, {one.text} and {other.text}; write each on a line of its own, with its name"
+def _two_numbers(one: Number, other: Number, *at_the_ends: Number) -> str:
+    """`at_the_ends`: those of them that stand where a day can."""
+    both = f"it holds two numbers, {one.text} and {other.text}"
+    if day := next((number.text for number in at_the_ends if _LIKE_A_DAY.fullmatch(number.text)), ""):
+        return f'{both}; if {day} is a day, write "{day}."'
+    return f"{both}; write each on a line of its own, with its name, or a name that holds a number in quotes"
 
 
 def _why_not(tokens: Sequence[Token], when: When) -> str:
     plain = [token.plain for token in tokens]
     if len(plain) > 1 and (numbers.is_no_number(plain[-1]) or (numbers.is_no_number(plain[0]) and len(plain) == 2)):
         return "what stands for its number is not a number that can be kept"
+    for word in plain:
+        if word[:1] in ("—", "―") and numbers.read(word[1:]):
+            return f'the dash before {word[1:]} can be a minus; write "-{word[1:]}" or "{word[1:]}" without one'
     if any(_read(token) is not None for token in tokens):
         return "its number stands in the middle; write it first or last"
     if when != When():

@@ -24,6 +24,7 @@ _DAYS = {"today": 0, "yesterday": 1, "tomorrow": -1}
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?h?", re.ASCII)
 _TWELVE = re.compile(r"(\d{1,2})(?::(\d{2}))?([ap])\.?m\.?", re.ASCII | re.IGNORECASE)
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:T(.+))?", re.ASCII)
+_OF_A_ZONE = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{0,2})", re.ASCII | re.IGNORECASE)
 _POINTS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})?", re.ASCII)
 _SLASHES = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})", re.ASCII)
 _DAY = re.compile(r"(\d{1,2})(?:st|nd|rd|th|\.)?", re.ASCII | re.IGNORECASE)
@@ -110,6 +111,8 @@ def _one_word(word: str) -> When | None:
     if match := _CLOCK.fullmatch(word):
         return When(clock=_clock(word, match[1], match[2], match[3]))
     if match := _ISO.fullmatch(word):
+        if match[4] and _OF_A_ZONE.fullmatch(match[4]):
+            raise BadMoment(f'"{word}" names a time zone; write the time of this chat, without one')
         clock = _one_word(match[4]) if match[4] else When()
         if clock is None or clock.names_a_day:
             return None

@@ -32,7 +32,7 @@ class _Refused(ValueError):
 
 @dataclass(frozen=True)
 class Planned:
-    """An entry that will be kept. `sensor` is as it was before the entry, `is_new` when nobody has written it yet."""
+    """An entry that will be kept. `sensor` is as it was before the entry; `is_new`: the entry decides on its kind."""
 
     entry: Entry
     sensor: SensorKnown
@@ -102,10 +102,13 @@ def _planned(entry: Entry, now: datetime, zone: tzinfo, known: Sequence[SensorKn
         names = ", ".join(f"“{sensor.name}”" for sensor in found[:5])
         raise _Refused(f"its name can mean {names}; write it exactly as one of them")
     at = resolve(entry.when, now, zone)
+    kind = AMOUNT if entry.number_first else GAUGE
     if not found:
-        kind = AMOUNT if entry.number_first else GAUGE
         return Planned(entry, SensorKnown(_NEW, entry.name, entry.unit, kind), True, at)
     sensor = found[0]
+    if sensor.is_blank:
+        anew = replace(sensor, unit=entry.unit or sensor.unit, kind=kind, is_blank=False)
+        return Planned(entry, anew, kind != sensor.kind, at)
     if entry.unit and sensor.unit and not units.same(entry.unit, sensor.unit):
         raise _Refused(f"{sensor.title} is kept in {sensor.unit}, not in {entry.unit}")
     return Planned(entry, replace(sensor, unit=sensor.unit or entry.unit), False, at)

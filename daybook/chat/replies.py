@@ -44,7 +44,7 @@ def help_text(known: Known) -> Reply:
         "",
         f"Times and months here are those of {known.timezone}.",
     ]
-    page = f" Larger ones: {known.can_upload_page}" if known.can_upload_page else ""
+    page = f" Larger ones: {known.upload_page}" if known.upload_page else ""
     return Reply("\n".join([*lines, f"A file of readings up to 20 MB can be sent here too.{page}"]))
 
 
@@ -100,14 +100,16 @@ def taken_back(made: Sequence[Made], known: Known, by_button: bool = False) -> R
         )
     zone = zone_of(known.timezone)
     lines = [
-        f"{words.entry(one.name, one.value, one.unit, one.kind)} ({words.moment(one.at, known.now, zone)})"
+        f"{words.entry(one.title, one.value, one.unit, one.kind)} ({words.moment(one.at, known.now, zone)})"
         for one in made
     ]
-    pairs = dict.fromkeys((one.name, one.unit, months.month_of(one.at, zone)) for one in made if one.kind == AMOUNT)
+    pairs = dict.fromkeys(
+        (one.name, one.title, one.unit, months.month_of(one.at, zone)) for one in made if one.kind == AMOUNT
+    )
     sums = [
-        f"{name}, {months.written(first, known.now, zone)}: {words.total(found.total, unit)}"
+        f"{title}, {months.written(first, known.now, zone)}: {words.total(found.total, unit)}"
         f"{' ' + unit if unit else ''} in {words.entries(found.count)}."
-        for name, unit, first in pairs
+        for name, title, unit, first in pairs
         if (found := sum_of(known.sums, name, first)) in known.sums
     ]
     head = [f"Taken back: {lines[0]}."] if len(lines) == 1 else [f"Taken back {words.entries(len(lines))}:", *lines]

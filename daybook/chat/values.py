@@ -89,7 +89,8 @@ class Undo:
 
 @dataclass(frozen=True)
 class UndoFile:
-    """The button under a file's account: take that upload back."""
+    """The button under a file's account: take that upload back. It is no matter of the conversation: that takes
+    longer than an answer may (daybook/chat_files.py)."""
 
     upload_id: int
 
@@ -112,7 +113,10 @@ Said = Record | Command | Undo | UndoFile | Nothing | NotForUs
 
 @dataclass(frozen=True)
 class SensorKnown:
-    """A sensor of the chat's source. `last_time` and `last_value`: its latest reading that counts."""
+    """A sensor of the chat's source. `last_time` and `last_value`: its latest reading that counts.
+
+    `is_blank`: all that was kept of it has been taken back, so the next entry makes it what it is.
+    """
 
     id: int
     name: str
@@ -121,6 +125,7 @@ class SensorKnown:
     last_time: datetime | None = None
     last_value: float | None = None
     label: str = ""
+    is_blank: bool = False
 
     @property
     def title(self) -> str:
@@ -141,21 +146,25 @@ class MonthSum:
 class Known:
     """What an answer may know. `now`: the time of the message, also when it is handled later or edited.
 
-    `sums`: what `conversation.wants` asked for; a month that is not there has no reading.
+    `sums`: what `conversation.wants` asked for; a month that is not there has no reading. `empty_month`: the month that
+    it asked for, where no sensor has a reading in it.
     """
 
     now: datetime
     timezone: str = "UTC"
     sensors: tuple[SensorKnown, ...] = ()
     sums: tuple[MonthSum, ...] = ()
-    can_upload_page: str = ""
+    upload_page: str = ""
+    empty_month: date | None = None
 
 
 @dataclass(frozen=True)
 class Wants:
-    """Sums that the answer needs: (name of a sensor, or None for every amount; first of the month)."""
+    """Sums that the answer needs: (name of a sensor, or None for every amount; first of the month). `any_in`: a month
+    of which it needs to know whether there is any reading."""
 
     months: tuple[tuple[str | None, date], ...] = ()
+    any_in: date | None = None
 
 
 # --- what comes out
@@ -181,20 +190,13 @@ class TakeBack:
 
 
 @dataclass(frozen=True)
-class TakeBackFile:
-    """Take back a whole upload. Then `files.undone`."""
-
-    upload_id: int
-
-
-@dataclass(frozen=True)
 class SetTimezone:
     """The chat's time zone from now on; an IANA name."""
 
     name: str
 
 
-Effect = AddReading | TakeBack | TakeBackFile | SetTimezone
+Effect = AddReading | TakeBack | SetTimezone
 
 
 @dataclass(frozen=True)
@@ -262,6 +264,11 @@ class Made:
     unit: str
     kind: str
     at: datetime
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
 
 
 @dataclass(frozen=True)
