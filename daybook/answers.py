@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import attachments, bot_name, chats, known, message_readings, outbox, undo_order
+from daybook import attachments, bot_name, chat_audit, chats, known, message_readings, outbox, undo_order
 from daybook.chat import conversation, grammar, replies
 from daybook.chat.values import AddReading, Known, NotForUs, Nothing, Reply, Said, SetTimezone, TakeBack, Undo
 from daybook.chats import KnownChat
@@ -85,7 +85,7 @@ def answer_press(connection: Connection, about: About, data: str, pressed_id: in
     rows = message_readings.take_back(connection, changes, said.message_id)
     if not rows:
         return replies.taken_back((), Known(about.row.sent_at), by_button=True).text
-    reply = _taken_back(connection, about, rows)
+    reply = _taken_back(connection, about, said.message_id, rows)
     changes.write(connection)
     if pressed_id is not None:
         outbox.edit(connection, pressed_id, reply.text, payload_of(reply, about.chat.source_id))
@@ -107,8 +107,10 @@ def _act(connection: Connection, about: About, changes: Changes, said: Said, bef
     if readings:
         source_id = chats.source_of(connection, about.chat)
         message_readings.record(connection, changes, about.row.id, source_id, readings, state.sensors, before)
+        was = message_readings.made_by(connection, before) if before else ()
+        chat_audit.note_readings(connection, about.row.id, was, readings)
     elif before:
-        answers.insert(0, _taken_back(connection, about, before))
+        answers.insert(0, _taken_back(connection, about, about.row.id, before))
     for effect in outcome.effects:
         if isinstance(effect, SetTimezone):
             chats.set_timezone(connection, about.chat, effect.name)
@@ -132,14 +134,16 @@ def _undo_last(connection: Connection, about: About, changes: Changes) -> Reply:
             break
         rows = message_readings.take_back(connection, changes, entry_id)  # none where another /undo was faster
     undo_order.note_undo(connection, about.row.id, entry_id)
-    reply = _taken_back(connection, about, rows)
+    reply = _taken_back(connection, about, entry_id, rows)
     if undo_order.comes_late(connection, about.chat, about.person.user_id, about.row):
         undo_order.settle(connection, changes, about.chat, about.person.user_id)
     return reply
 
 
-def _taken_back(connection: Connection, about: About, rows: Sequence[Any]) -> Reply:
+def _taken_back(connection: Connection, about: About, message_id: int | None, rows: Sequence[Any]) -> Reply:
     made = message_readings.made_by(connection, rows)
+    if message_id is not None:
+        chat_audit.note_readings(connection, message_id, made, ())
     return replies.taken_back(made, known.after_taking_back(connection, about.chat, about.row.sent_at, made))
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from daybook import bot_api, chats, imports, outbox, sql
+from daybook import audit, bot_api, chat_audit, chats, imports, outbox, people, sql
 from daybook.answers import payload_of
 from daybook.bot_api import LARGEST_DOWNLOAD, BotApiError, Permanent, RetryAfter, Temporary
 from daybook.chat import files as words
@@ -51,6 +51,11 @@ class File:
 
 def import_file(engine: Engine, settings: Settings, file: File) -> None:
     """Fetches and imports the file, telling of it in its message of ours; keeps the lease up meanwhile."""
+    with audit.acting(chat_audit.actor(people.known(engine, file.sender_id))):
+        _import_file(engine, settings, file)
+
+
+def _import_file(engine: Engine, settings: Settings, file: File) -> None:
     if file.attempts > _ATTEMPTS:
         _end(
             engine,

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import chat_file_imports, outbox, removal, sql
+from daybook import audit, chat_audit, chat_file_imports, outbox, people, removal, sql
 from daybook.answers import About, Afterwards
 from daybook.bot_api import LARGEST_DOWNLOAD
 from daybook.chat import files as words
@@ -173,10 +173,13 @@ def _claim(engine: Engine) -> File | None:
 
 def _undo(engine: Engine, settings: Settings, chat_id: int, upload_id: int, button_of: int | None) -> None:
     with sql.only_reading(), engine.connect() as connection:
-        columns = Upload.filename, Upload.readings_added
+        columns = Upload.filename, Upload.readings_added, Upload.telegram_user_id
         row = connection.execute(sa.select(*columns).where(Upload.id == upload_id)).one()
     try:
-        if not removal.undo(engine, settings, upload_id, patience=30.0):
+        # Only who sent a file can take it back.
+        with audit.acting(chat_audit.actor(people.known(engine, row.telegram_user_id or 0))):
+            undone = removal.undo(engine, settings, upload_id, patience=30.0)
+        if not undone:
             return  # somebody else was faster
         reply = words.undone(row.filename, row.readings_added)
     except SourceBusy as busy:

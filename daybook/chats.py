@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import sql
+from daybook import audit, sql
 from daybook.message_readings import move_readings
 from daybook.models import Chat, MessageReading, Sensor, Source, Upload, UploadSensor
 from daybook.people import plain
@@ -117,6 +117,9 @@ def _printable(text: str, length: int) -> str:
 def set_timezone(connection: Connection, chat: KnownChat, timezone: str) -> None:
     """Months and days of this chat are those of that zone from now on."""
     connection.execute(sa.update(Chat).where(Chat.chat_id == chat.chat_id).values(timezone=timezone))
+    changes = audit.differences({"timezone": chat.timezone}, {"timezone": timezone})
+    if changes:
+        audit.note(connection, "change", "chat", chat.chat_id, chat.title or str(chat.chat_id), changes)
 
 
 def migrate(connection: Connection, old_id: int, new_id: int) -> None:

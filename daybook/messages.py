@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import answers, chat_files, chats, outbox, people, sql
+from daybook import answers, audit, chat_audit, chat_files, chats, outbox, people, sql
 from daybook.answers import Afterwards
 from daybook.chat import replies
 from daybook.config import Settings
@@ -134,6 +134,13 @@ def _follow_migration(connection: Connection, message: Mapping[str, Any]) -> Non
 
 def _received(connection: Connection, settings: Settings, update_id: int, incoming: Incoming) -> list[Afterwards]:
     person = people.meet(connection, incoming.sender)
+    with audit.acting(chat_audit.actor(person)):
+        return _received_from(connection, settings, update_id, incoming, person)
+
+
+def _received_from(
+    connection: Connection, settings: Settings, update_id: int, incoming: Incoming, person: Person
+) -> list[Afterwards]:
     chat = chats.meet(connection, incoming.chat)
     status = "handled" if person.status == "allowed" and not incoming.is_notice else "ignored"
     row = _keep(connection, update_id, incoming, person, status)
@@ -213,6 +220,19 @@ def _pressed(
     person = people.meet(connection, sender)
     if not (isinstance(chat, dict) and is_id(chat.get("id"))):
         return []
+    with audit.acting(chat_audit.actor(person)):
+        return _pressed_by(connection, settings, press, received_at, person, chat)
+
+
+def _pressed_by(
+    connection: Connection,
+    settings: Settings,
+    press: Mapping[str, Any],
+    received_at: datetime,
+    person: Person,
+    chat: Mapping[str, Any],
+) -> list[Afterwards]:
+    message, press_id, data = press["message"], press["id"], press["data"]
     known = chats.meet(connection, chat)
     if person.status == "pending":
         if people.tell_once(connection, person):

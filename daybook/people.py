@@ -63,13 +63,25 @@ def meet(connection: Connection, sender: Mapping[str, Any]) -> Person:
     row = _row(connection, user_id)
     if row is None:
         # None comes back where another message of theirs was faster.
-        connection.execute(sql.insert_new(connection, TelegramUser), {"user_id": user_id, "status": "pending"} | names)
+        values = {"user_id": user_id, "status": "pending"} | names
+        if connection.execute(sql.insert_new(connection, TelegramUser), values).first() is not None:
+            person = Person(user_id, **names)
+            itself = audit.Actor("chat", person.name, telegram_user_id=user_id)
+            changes = {"status": [None, "pending"]}
+            audit.note(connection, "create", "bot user", user_id, person.name, changes, itself)
         row = _row(connection, user_id)
         assert row is not None
     if any(getattr(row, column) != value for column, value in names.items()):
         mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
         connection.execute(mine.values(**names, updated_at=utc_now()))
     return Person(user_id, **names, status=row.status)
+
+
+def known(engine: Engine, user_id: int) -> Person:
+    """The person as the book knows them; of one whom an admin has deleted, only the id."""
+    with sql.only_reading(), engine.connect() as connection:
+        row = _row(connection, user_id)
+    return Person(user_id, "", "", None) if row is None else Person(user_id, *row)
 
 
 def tell_once(connection: Connection, person: Person) -> bool:
@@ -105,19 +117,14 @@ def _decide(engine: Engine, user_id: int, status: str, first_name: str, last_nam
     }
     with engine.begin() as connection:
         new = {"first_name": "", "status": "pending"} | names
-        connection.execute(sql.insert_new(connection, TelegramUser).values(user_id=user_id, **new))
-        mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
-        if names:
+        made = connection.execute(sql.insert_new(connection, TelegramUser).values(user_id=user_id, **new)).first()
+        if made is None and names:
+            mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
             connection.execute(mine.values(**names, updated_at=utc_now()))
-        # The row decides which of two admins at once it was.
-        changed = connection.execute(
-            mine.where(TelegramUser.status != status).values(
-                status=status, approved_by=account_id if status == "allowed" else None, updated_at=utc_now()
-            )
-        ).rowcount
-        if changed:
-            _tell(connection, user_id, status)
-    return bool(changed)
+        elif made is not None:
+            name = Person(user_id, new["first_name"], names.get("last_name", ""), None).name
+            audit.note(connection, "create", "bot user", user_id, name, audit.differences({}, new))
+        return decide(connection, [user_id], status, account_id) > 0
 
 
 def decide(connection: Connection, user_ids: Sequence[int], status: str, account_id: int | None) -> int:

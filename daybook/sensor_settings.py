@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from daybook import audit
 from daybook.chat.values import AMOUNT, GAUGE
-from daybook.models import Sensor
+from daybook.models import Sensor, Source
 
 LONGEST = {"label": 200, "unit": 64}
 KINDS = (GAUGE, AMOUNT)
@@ -49,8 +50,9 @@ def change(connection: Connection, sensor_id: int, wanted: SensorSettings) -> di
 
     Readings stay as they are. The caller commits. Raises LookupError when there is no such sensor.
     """
-    fields = Sensor.name, Sensor.label, Sensor.unit, Sensor.kind
-    row = connection.execute(sa.select(*fields).where(Sensor.id == sensor_id).with_for_update()).first()
+    fields = Source.name.label("source"), Sensor.name, Sensor.label, Sensor.unit, Sensor.kind
+    query = sa.select(*fields).join(Source, Source.id == Sensor.source_id).where(Sensor.id == sensor_id)
+    row = connection.execute(query.with_for_update(of=Sensor)).first()
     if row is None:
         raise LookupError(f"there is no sensor {sensor_id}")
     values = asdict(wanted) | {"label": "" if wanted.label == row.name else wanted.label}
@@ -58,6 +60,7 @@ def change(connection: Connection, sensor_id: int, wanted: SensorSettings) -> di
     changes = {name: (before[name], value) for name, value in values.items() if before[name] != value}
     if changes:
         connection.execute(sa.update(Sensor).where(Sensor.id == sensor_id).values(values))
+        audit.note(connection, "change", "sensor", sensor_id, f"{row.source}: {row.name}", changes)
     return changes
 
 
