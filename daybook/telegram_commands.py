@@ -145,7 +145,7 @@ def poll() -> None:
             wrong.append(error)
         stop.set()
 
-    # In a thread, so that no signal breaks into what is being stored or sent; only the wait for Telegram is left behind.
+    # In a thread, so that no signal breaks into what is being stored; only the wait for Telegram is left behind.
     thread = threading.Thread(target=work, name="poll", daemon=True)
     thread.start()
     stop.wait()
