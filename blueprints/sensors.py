@@ -110,9 +110,8 @@ def readings_csv(sensor_id: int) -> ResponseReturnValue:
         span, shown = find_range(reader, sensor)
     if shown.problem:
         abort(400, shown.problem)
-    response = Response(
-        exports.stream(db.engine, Export([sensor], shown.first, shown.last)), content_type="text/csv; charset=utf-8"
-    )
+    export = Export([sensor], shown.first, shown.last, for_people=True)
+    response = Response(exports.stream(db.engine, export), content_type="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=file_name(sensor, shown, span))
     return response
 
@@ -126,7 +125,8 @@ def source_csv() -> ResponseReturnValue:
             sensors = reader.chosen(source, [])
         except NotFound as error:
             abort(404, sentence_case(str(error)))
-    response = Response(exports.stream(db.engine, Export(sensors, wide=True)), content_type="text/csv; charset=utf-8")
+    export = Export(sensors, wide=True, for_people=True)
+    response = Response(exports.stream(db.engine, export), content_type="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=plain_name([source], "source"))
     return response
 

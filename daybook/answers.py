@@ -43,18 +43,19 @@ class MessageRow:
 
 @dataclass(frozen=True)
 class About:
-    """Who says something where; `row` is their message."""
+    """Who says something where; `row` is their message. `is_reply`: it replies to a message of the bot's."""
 
     settings: Settings
     chat: KnownChat
     person: Person
     row: MessageRow
+    is_reply: bool = False
 
 
 def answer_text(connection: Connection, about: About, text: str) -> None:
     """Does what the text asks for and queues the answer. An edited text takes the place of what it said before."""
-    said = grammar.parse(text, bot_name.of(about.settings))
-    if isinstance(said, NotForUs) or "undo" in about.row.payload:
+    said = grammar.parse(text, bot_name.of(about.settings), about.is_reply)
+    if "undo" in about.row.payload or (about.row.is_new and isinstance(said, NotForUs)):
         return
     changes = Changes()
     before: list[Any] = []
@@ -63,7 +64,7 @@ def answer_text(connection: Connection, about: About, text: str) -> None:
             _say(connection, about, [Reply(_EDITED_TOO_LATE)])
             return
         before = message_readings.forget(connection, changes, about.row.id)
-        if isinstance(said, Nothing) and not before:
+        if isinstance(said, Nothing | NotForUs) and not before:
             return  # idle talk, mended
     _act(connection, about, changes, said, before)
 
@@ -121,6 +122,8 @@ def _act(connection: Connection, about: About, changes: Changes, said: Said, bef
     if late and undo_order.settle(connection, changes, about.chat, sender_id):
         answers.append(Reply(_UNDO_CAME_FIRST))
     changes.write(connection)
+    if isinstance(said, Nothing) and outcome.replies and about.row.id:
+        known.note_help(connection, about.chat, about.row.id)
     _say(connection, about, answers)
 
 

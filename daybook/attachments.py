@@ -43,7 +43,7 @@ def export(engine: Engine, settings: Settings, wanted: dict[str, Any]) -> FileTo
         source = reader.source_named(wanted["source_id"])
         sensors = reader.sensors(source).sensors
     first, last = _range(wanted)
-    asked = Export(sensors, first, last, zone=zone_named(wanted["timezone"]))
+    asked = Export(sensors, first, last, zone=zone_named(wanted["timezone"]), for_people=True)
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(settings.instance_path))  # noqa: SIM115 - closed when sent
     for piece in exports.stream(engine, asked):
         file.write(piece)

@@ -165,7 +165,9 @@ def _account(report: UploadReport) -> FileAccount:
     issues = tuple((issue.line, f"{issue.value!r} {issue.reason}") for issue in report.issues[:_MOST_ISSUES])
     sensors = tuple(sensor.name for sensor in report.sensors)
     readings = row.readings_added, row.readings_duplicate
-    return FileAccount(row.filename, *lines, *readings, sensors, row.first_time, row.last_time, issues)
+    layout = report.layout
+    assumed = layout.timezone if layout is not None and layout.timezone_from == "default" else ""
+    return FileAccount(row.filename, *lines, *readings, sensors, row.first_time, row.last_time, issues, assumed)
 
 
 def _timezone(engine: Engine, chat_id: int) -> str:

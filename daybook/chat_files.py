@@ -50,9 +50,9 @@ def take(connection: Connection, about: About, document: Mapping[str, Any], capt
     name = clean_filename(plain(document.get("file_name"), 255))
     chat_id, message_id = about.chat.chat_id, about.row.id
     if not isinstance(file_id, str) or (size or 0) > LARGEST_DOWNLOAD:
-        outbox.queue(
-            connection, chat_id, words.too_large(name, upload_page(about.settings)).text, reply_to_id=message_id
-        )
+        page = upload_page(about.settings)
+        refusal = words.too_large(name, page) if isinstance(file_id, str) else words.unreachable(name)
+        outbox.queue(connection, chat_id, refusal.text, reply_to_id=message_id)
         return []
     progress_id = outbox.queue(connection, chat_id, words.taken(name).text, reply_to_id=message_id)
     file = {"id": file_id, "name": name, "size": size, "caption": plain(caption, 1024), "progress_id": progress_id}

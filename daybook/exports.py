@@ -25,6 +25,8 @@ from daybook.times import EARLIEST, LATEST, Micros, iso_column
 # An Arrow array, or a text that is the same in every row.
 Texts: TypeAlias = Any
 
+# The last four are wide forms of the first, which some spreadsheets take for the same.
+_FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 FIGURES = ("min", "max", "mean", "sum", "count")
 
 
@@ -39,6 +41,7 @@ class Export:
     zone: tzinfo = UTC
     format: str = "csv"
     wide: bool = False
+    for_people: bool = False  # who open a CSV file in a spreadsheet: names that it would compute are marked as text
 
     @property
     def value_names(self) -> tuple[str, ...]:
@@ -57,7 +60,7 @@ def stream(engine: Engine, export: Export) -> Iterator[bytes]:
         elif export.format == "ndjson":
             yield from _narrow(reader, export)
         elif export.wide:
-            yield _csv_row(["time", *_wide_names(export)])
+            yield _csv_row(["time", *(_name(name, export) for name in _wide_names(export))])
             yield from _wide(reader, export)
         else:
             yield _csv_row(["source", "sensor", "time", *export.value_names])
@@ -91,8 +94,8 @@ def _columns(
             yield block.times, [block.values]
 
 
-def _csv_line(sensor: SensorRow, _export: Export, times: Texts, values: list[Texts]) -> list[Texts]:
-    start = _csv_row([sensor.source, sensor.name]).decode().rstrip("\n")
+def _csv_line(sensor: SensorRow, export: Export, times: Texts, values: list[Texts]) -> list[Texts]:
+    start = _csv_row([_name(sensor.source, export), _name(sensor.name, export)]).decode().rstrip("\n")
     texts: list[Texts] = [start, ",", times]
     for value in values:
         texts += [",", _or(value, "")]
@@ -208,6 +211,11 @@ def _text(*pieces: Texts) -> bytes:
     first, last = np.frombuffer(rows.buffers()[1], np.int32)[[rows.offset, rows.offset + len(rows)]]
     text: bytes = rows.buffers()[2].slice(int(first), int(last - first)).to_pybytes()
     return text
+
+
+def _name(name: str, export: Export) -> str:
+    """The name, with an apostrophe before one that a spreadsheet would take for a formula."""
+    return f"'{name}" if export.for_people and name.startswith(_FORMULA_BEGINS) else name
 
 
 def _csv_row(cells: Sequence[str]) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,9 +14,12 @@ from daybook.chat.names import same_name
 from daybook.chat.values import AMOUNT, Command, Entry, Known, Made, MonthSum, Record, Said, SensorKnown
 from daybook.chats import KnownChat
 from daybook.config import Settings
-from daybook.models import Reading, Sensor
+from daybook.models import Chat, Message, Reading, Sensor
 from daybook.readings import Reader
 
+HELPED = "helped"  # in the payload of a message that was answered with help
+_DAY = timedelta(days=1)
+_GROUPS = ("group", "supergroup")
 _MOST_SENSORS = 1000
 _MOST_ASKED = 20  # entries of one message
 _FEW = 50  # readings of a sensor that one edited message may have made alone
@@ -42,7 +45,8 @@ def gather(connection: Connection, settings: Settings, chat: KnownChat, now: dat
     wants = conversation.wants(said, now, chat.timezone, sensors)
     sums = _sums(reader, sensors, wants.months, chat.timezone)
     empty = wants.any_in if wants.any_in and not _any_in(reader, sensors, wants.any_in, chat.timezone) else None
-    return Known(now, chat.timezone, tuple(sensors), sums, upload_page(settings), empty)
+    helped = wants.helped_lately and chat.kind in _GROUPS and _helped_lately(connection, chat, now)
+    return Known(now, chat.timezone, tuple(sensors), sums, upload_page(settings), empty, helped)
 
 
 def after_taking_back(connection: Connection, chat: KnownChat, now: datetime, made: Sequence[Made]) -> Known:
@@ -51,6 +55,23 @@ def after_taking_back(connection: Connection, chat: KnownChat, now: datetime, ma
     wanted = dict.fromkeys((one.name, months.month_of(one.at, zone)) for one in made if one.kind == AMOUNT)
     sums = _sums(Reader(connection), _sensors(connection, chat.source_id), tuple(wanted), chat.timezone)
     return Known(now, chat.timezone, sums=sums)
+
+
+def note_help(connection: Connection, chat: KnownChat, message_id: int) -> None:
+    """Keeps it in the row of the message (our id), where the chat is a group, that it was answered with help."""
+    if chat.kind not in _GROUPS:
+        return
+    mine = sa.update(Message).where(Message.id == message_id)
+    connection.execute(mine.values(payload={HELPED: True}))
+
+
+def _helped_lately(connection: Connection, chat: KnownChat, now: datetime) -> bool:
+    """By the times of the messages, in whichever order they come."""
+    # Of two messages at once, the second one waits here until the first is answered.
+    connection.execute(sa.select(Chat.chat_id).where(Chat.chat_id == chat.chat_id).with_for_update())
+    near = Message.chat_id.in_(chat.ids), Message.sent_at > now - _DAY, Message.sent_at < now + _DAY
+    helped = Message.direction == "in", Message.payload[HELPED].as_boolean()
+    return connection.scalar(sa.select(Message.id).where(*near, *helped).limit(1)) is not None
 
 
 def upload_page(settings: Settings) -> str:

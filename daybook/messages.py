@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import answers, audit, chat_audit, chat_files, chats, outbox, people, sql
+from daybook import answers, audit, bot_name, chat_audit, chat_files, chats, outbox, people, sql
 from daybook.answers import Afterwards
 from daybook.chat import replies
 from daybook.config import Settings
@@ -48,6 +48,7 @@ class Incoming:
     document: Mapping[str, Any] | None
     caption: str
     is_notice: bool
+    replied_to: Mapping[str, Any] | None
 
     @property
     def kept_text(self) -> str:
@@ -104,6 +105,7 @@ def read(message: Mapping[str, Any], received_at: datetime) -> Incoming | None:
     if message.get("is_automatic_forward") is True:  # a channel's post in its group, under a name of Telegram's own
         return None
     text, document, caption = message.get("text"), message.get("document"), message.get("caption")
+    replied_to = message.get("reply_to_message")
     return Incoming(
         chat=chat,
         sender=sender,
@@ -114,7 +116,14 @@ def read(message: Mapping[str, Any], received_at: datetime) -> Incoming | None:
         document=document if isinstance(document, dict) else None,
         caption=caption if isinstance(caption, str) else "",
         is_notice=bool(_NOTICES & message.keys()),
+        replied_to=replied_to if isinstance(replied_to, dict) else None,
     )
+
+
+def number_of(message: object) -> int | None:
+    """Telegram's number of that message."""
+    number = message.get("message_id") if isinstance(message, dict) else None
+    return number if is_id(number) else None
 
 
 def _moment(seconds: object) -> datetime | None:
@@ -150,7 +159,7 @@ def _received_from(
         outbox.queue(connection, chat.chat_id, replies.pending(person.user_id).text, reply_to_id=row.id)
     if person.status != "allowed":
         return []
-    about = answers.About(settings, chat, person, row)
+    about = answers.About(settings, chat, person, row, _is_reply_to_us(connection, settings, chat, incoming.replied_to))
     if incoming.text is not None:
         answers.answer_text(connection, about, incoming.text)
     elif incoming.document is not None and row.is_new:
@@ -219,7 +228,9 @@ def _pressed(
         return []
     person = people.meet(connection, sender)
     if not (isinstance(chat, dict) and is_id(chat.get("id"))):
-        return []
+        # Telegram names no message where the button is too old, or hangs under one that was sent through the bot.
+        text = replies.button_too_old().text if person.status == "allowed" else ""
+        return [] if person.status == "blocked" else [_heard(press_id, text)]
     with audit.acting(chat_audit.actor(person)):
         return _pressed_by(connection, settings, press, received_at, person, chat)
 
@@ -241,14 +252,26 @@ def _pressed_by(
     if person.status != "allowed":
         return []
     about = answers.About(settings, known, person, answers.MessageRow(0, received_at, 0, True))
-    number = message.get("message_id") if isinstance(message, dict) else None
-    button_of = _of_ours(connection, known, number) if is_id(number) else None
+    number = number_of(message)
+    button_of = None if number is None else _of_ours(connection, known, number)
     if data.startswith(chat_files.UNDO):
         return chat_files.undo_pressed(connection, about, data, press_id, button_of)
     return [_heard(press_id, answers.answer_press(connection, about, data, button_of))]
 
 
-def _of_ours(connection: Connection, chat: chats.KnownChat, number: object) -> int | None:
+def _is_reply_to_us(
+    connection: Connection, settings: Settings, chat: chats.KnownChat, message: Mapping[str, Any] | None
+) -> bool:
+    sender = message.get("from") if message else None
+    if not isinstance(sender, dict) or sender.get("is_bot") is not True:
+        return False
+    name, ours, number = sender.get("username"), bot_name.of(settings), number_of(message)
+    if isinstance(name, str) and ours:
+        return name.casefold() == ours.casefold()
+    return number is not None and _of_ours(connection, chat, number) is not None
+
+
+def _of_ours(connection: Connection, chat: chats.KnownChat, number: int) -> int | None:
     """The id of the message that we have sent under that number."""
     mine = Message.chat_id == chat.chat_id, Message.telegram_message_id == number, Message.direction == "out"
     return connection.scalar(sa.select(Message.id).where(*mine))

@@ -1,7 +1,7 @@
 """`flask telegram …`: where Telegram delivers to, what it says of it, and the bot on a laptop."""
 
 import signal
-import time
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from daybook.models import Message
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query"]
 _POLL_SECONDS = 25  # for which Telegram keeps a question open
 _LONGEST_PAUSE = 60.0
+_STOPPED_WITHIN = 3.0  # seconds for what is being stored; not for Telegram's answer
 
 telegram = AppGroup("telegram", help="The Telegram bot.", short_help="The Telegram bot.")
 
@@ -125,8 +126,9 @@ def _outgoing(engine: Engine) -> tuple[int, int]:
 def poll() -> None:
     """Fetch what people write until told to stop (Ctrl-C): for a machine without a public address."""
     api, settings = _bot()
+    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, lambda *_: stop.set())
     engine = db.engine
     _set_menu(api)
     bot_name.learn(settings)
@@ -134,23 +136,38 @@ def poll() -> None:
     chat_files.resume(engine, settings)
     outbox.wake(engine, settings)
     click.echo("Listening. Stop with Ctrl-C.")
-    try:
-        _poll(api, engine, settings)
-    except KeyboardInterrupt:
-        click.echo("Stopped.")
-    finally:
-        outbox.stop(engine)
+    wrong: list[Exception] = []
+
+    def work() -> None:
+        try:
+            _poll(api, engine, settings, stop)
+        except Exception as error:
+            wrong.append(error)
+        stop.set()
+
+    # In a thread, so that no signal breaks into what is being stored; only the wait for Telegram is left behind.
+    thread = threading.Thread(target=work, name="poll", daemon=True)
+    thread.start()
+    stop.wait()
+    thread.join(_STOPPED_WITHIN)
+    outbox.stop(engine)
+    if wrong:
+        raise wrong[0]
+    click.echo("Stopped.")
 
 
-def _poll(api: BotApi, engine: Engine, settings: Settings) -> None:
+def _poll(api: BotApi, engine: Engine, settings: Settings, stop: threading.Event) -> None:
+    """Takes updates until it is to stop; what it is taking then, Telegram delivers again."""
     from daybook import updates
 
     offset: int | None = None
     pause = 1.0
-    while True:
+    while not stop.is_set():
         about = {"offset": offset, "timeout": _POLL_SECONDS, "allowed_updates": ALLOWED_UPDATES}
         try:
             for update in api.call("getUpdates", about, timeout=_POLL_SECONDS + bot_api.ANSWER):
+                if stop.is_set():
+                    return
                 updates.take(engine, settings, update)
                 # Only now: asking for what comes behind it tells Telegram that this one has arrived.
                 offset = update["update_id"] + 1
@@ -169,7 +186,7 @@ def _poll(api: BotApi, engine: Engine, settings: Settings) -> None:
             pause = min(_LONGEST_PAUSE, 2 * pause)
             wrong = "The database cannot be used."
         click.echo(f"{wrong} It is tried again in {pause:.0f} s.", err=True)
-        time.sleep(pause)
+        stop.wait(pause)
 
 
 @telegram.command("allow")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -9,7 +10,7 @@ from flask import Flask
 from daybook import bot_name, outbox
 from daybook.config import Settings
 from tests.telegram_standin import TelegramStandin
-from tests.telegram_updates import ANNA, GROUP, Book, Phone
+from tests.telegram_updates import ANNA, GROUP, Book, Phone, private
 
 MakeApp = Callable[[Settings], Flask]
 
@@ -44,6 +45,30 @@ def test_a_command_for_another_bot_is_left_to_it(book: Book, telegram: TelegramS
     assert answered(book, phone, "/sum@DAYBOOK_BOT groceries")
     assert answered(book, phone, "/sum")
     assert book.values() == [12.5]
+
+
+@pytest.mark.parametrize("chat", [GROUP, private(ANNA)])
+@pytest.mark.parametrize("command", ["undo", "sum", "help", "export", "timezone"])
+def test_in_every_chat_a_command_goes_to_the_bot_that_it_names(book: Book, chat: dict[str, Any], command: str) -> None:
+    assert bot_name.learn(book.settings)
+    phone = Phone()
+    entry = phone.message("12.50 groceries", chat=chat)
+    book.take(
+        entry, phone.message(f"/{command}@other_bot", chat=chat), phone.message(f"/{command}@OTHER_bot x", chat=chat)
+    )
+    assert len(book.said()) == 1
+    assert book.values() == [12.5]
+    book.take(phone.message(f"/{command}@daybook_bot", chat=chat))
+    assert len(book.said()) == 2
+
+
+def test_an_entry_that_is_edited_into_another_bots_command_is_out(book: Book) -> None:
+    assert bot_name.learn(book.settings)
+    phone = Phone()
+    entry = phone.message("12.50 groceries", chat=GROUP)
+    book.take(entry, phone.edit(entry, "/sum@other_bot"))
+    assert book.values() == []
+    assert "Taken back: 12.50 groceries" in book.said()[-1]
 
 
 def test_telegram_is_asked_once_and_not_for_every_update(book: Book, telegram: TelegramStandin) -> None:

@@ -71,7 +71,23 @@ def buttons(asked: Reply) -> list[tuple[str, str]]:
         ("/sum december", "December 2025: no entries."),
         ("/sum temperature", "temperature is a gauge, whose values are not summed."),
         ("/sum r", "“r” can be 2 sensors. Which one?"),
-        ("/sum shoes", "There is no “shoes” here. Which one?"),
+        ("/sum shoes", "There is no amount “shoes” here. Which one?"),
+        ("/sum temp", "There is no amount “temp” here. Which one?"),
+        ("/sum 2026-11-18", "“2026-11-18” is not a month. Write /sum november or /sum 2026-11."),
+        ("/sum bread 2026", "“2026” is not a month. Write /sum bread november or /sum bread 2026-11."),
+        ("/sum 2026 bread", "“2026” is not a month. Write /sum bread november or /sum bread 2026-11."),
+        ("/sum bread 2026-13", "“2026-13” is not a month."),
+        ("/sum groceries next month", "“next month” is not a month."),
+        ("/sum last week", "“last week” is not a month. Write /sum november or /sum 2026-11."),
+        ("/sum bread yesterday", "“yesterday” is not a month. Write /sum bread november"),
+        ("/sum 18.11.", "“18.11.” is not a month."),
+        ("/chart temperature week", "temperature, 7 days."),
+        ("/chart temperature last Month", "temperature, 30 days."),
+        ("/chart temperature 1 year", "temperature, 1 year."),
+        ("/chart temperature 7 days", "temperature, 7 days."),
+        ("/chart groceries 3 parsecs", "A picture shows 7d, 30d or 1y, not 3 parsecs: /chart groceries 30d"),
+        ("/chart temperature fortnight", "A picture shows 7d, 30d or 1y, not fortnight: /chart temperature 30d"),
+        ("/chart shoes", "There is no “shoes” here. Which one?"),
         ("/chart", "Which one?"),
         ("/chart tair", "Temp. attic has no readings to draw yet."),
         ("/chart temperature 90d", "A picture shows 7d, 30d or 1y, not 90d: /chart temperature 30d"),
@@ -108,6 +124,16 @@ def test_names_are_completed_by_buttons_that_work() -> None:
     assert buttons(asked) == [("Temp. attic", "latest:4"), ("temperature", "latest:3")]
     assert conversation.press("latest:3", KNOWN).replies[0].text.startswith("temperature: 20.8 °C")
     assert ("temperature", "chart:3:7d") in buttons(reply("/chart 7d"))
+
+
+@pytest.mark.parametrize("text", ["/sum shoes", "/sum t", "/sum temp", "/sum e"])
+def test_a_sum_offers_amounts_alone(text: str) -> None:
+    assert {name for name, _ in buttons(reply(text))} == {"bread", "groceries"}
+
+
+def test_sums_and_counts_are_written_alike() -> None:
+    known = replace(KNOWN, sums=(MonthSum("groceries", NOVEMBER, 1000, 1000),))
+    assert reply("/sum groceries", known).text == "groceries, November so far: 1000.00 EUR in 1000 entries"
 
 
 def test_the_month_before_is_one_press_away() -> None:
@@ -201,6 +227,11 @@ def test_the_account_of_a_file_adds_up_in_the_chat() -> None:
         "Line 5: no time",
         "1 more on the upload's page.",
     ]
+    large = replace(account, total=5100, preamble=0, read=5097, assumed_zone="UTC")
+    assert (
+        "5\u202f100 lines: 0 before the readings, 1 blank, 5\u202f097 read, 2 rejected."
+        in files.done(large, NOW, "UTC", 12).text
+    )
     assert pressed(answer.buttons[0][0].data) == UndoFile(12)
     assert "https://x/uploads" in files.too_large("b.csv", "https://x/uploads").text
     assert files.progress("a.csv", 50, 200, 1234).text == "a.csv: 25 %, 1\u202f234 readings so far."

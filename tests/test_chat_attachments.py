@@ -58,6 +58,18 @@ def test_an_export_has_the_months_readings_of_this_chat_alone(book: Book, telegr
     assert "secret" not in content.decode()
 
 
+def test_a_name_that_a_spreadsheet_would_compute_is_text(book: Book, telegram: TelegramStandin) -> None:
+    chat = GROUP | {"title": "=HYPERLINK(1)"}
+    phone = Phone()
+    book.take(phone.message('-5 "=1+1"\n7 @home\n8 tea', ANNA, chat))
+    call = sent_file(book, telegram, phone.later(minutes=5).message("/export", ANNA, chat), "sendDocument")
+    assert call.files["document"][1].decode().splitlines()[1:] == [
+        "'=HYPERLINK(1),'=1+1,2026-11-18T12:00:00Z,-5",
+        "'=HYPERLINK(1),'@home,2026-11-18T12:00:00Z,7",
+        "'=HYPERLINK(1),tea,2026-11-18T12:00:00Z,8",
+    ]
+
+
 def test_a_month_without_a_reading_is_answered_in_words(book: Book) -> None:
     phone = fill(book)
     book.take(*(phone.message(f"/export {month}", ANNA, GROUP) for month in ("2026-10", "2025-11", "december")))

@@ -178,6 +178,9 @@ def test_a_large_file_is_answered_with_the_page_and_never_fetched(
     del unsaid["file_size"]
     book.take(phone.message(None, document=unsaid))
     assert "https://daybook.example.org/uploads" in ended(book, telegram)
+    # Telegram has not said where it is: that says nothing of its size.
+    book.take(phone.message(None, document={"file_name": "mast.csv"}))
+    assert "mast.csv was not taken" in ended(book, telegram)
     assert not [path for path in telegram.paths if path.startswith("/file/")]
     assert book.ask(sa.select(Upload)) == []
 
@@ -191,6 +194,36 @@ def test_the_caption_can_name_type_and_zone(book: Book, telegram: TelegramStandi
     book.take(phone.message(None, document=document(telegram, CSV), caption="timezone: Mars"))
     assert "Mars" in ended(book, telegram)
     assert len(book.ask(sa.select(Upload))) == 1
+
+
+ZONED = CSV.replace(b"00:00", b"00:00Z").replace(b"00:10", b"00:10Z").replace(b"00:20", b"00:20Z")
+
+
+@pytest.mark.parametrize(
+    ("zone", "body", "caption", "assumed"),
+    [
+        ("Europe/Dublin", CSV, "", True),
+        ("Europe/Dublin", CSV, "the mast", True),
+        ("Europe/Dublin", CSV, "timezone: UTC", False),
+        ("Europe/Dublin", ZONED, "", False),
+        ("Europe/Dublin", CSV.replace(b"time,", b"time (UTC),"), "", False),
+        ("UTC", CSV, "", False),
+    ],
+)
+def test_a_zone_that_nobody_named_is_told(
+    book: Book, telegram: TelegramStandin, phone: Phone, zone: str, body: bytes, caption: str, assumed: bool
+) -> None:
+    book.take(phone.message(f"/timezone {zone}"))
+    file = document(telegram, body)
+    del file["file_size"]
+    book.take(phone.message(None, document=file, caption=caption))
+    told = ended(book, telegram)
+    assert "6 readings added" in told
+    how = (
+        "Times without a zone were read as UTC. To read them in this chat's zone, press Undo and send it again with "
+        'the caption "timezone: Europe/Dublin".'
+    )
+    assert (how in told) == ("without a zone" in told) == assumed
 
 
 def test_files_of_strangers_are_not_fetched(book: Book, telegram: TelegramStandin, phone: Phone) -> None:

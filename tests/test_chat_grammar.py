@@ -211,6 +211,10 @@ REFUSED = [
     ("temperature 5 2026-11-18T14:20:00.5+01:00", "names a time zone"),
     ("temperature 21.4 22.1", "two numbers"),
     ("12.50 3 apples", "two numbers"),
+    ("5 2 eggs", "two numbers, 5 and 2"),
+    ("3 x 4 eggs", "two numbers, 3 and 4"),
+    ("3 × 4.50 eggs", "two numbers, 3 and 4.50"),
+    ("-5", 'such as "-5 groceries"'),
     ("+353 87 1234567 mum", "two numbers"),
     ("12 groceries, 3 bread", "several things"),
     ("train 12.50 to Cork", "in the middle"),
@@ -306,6 +310,7 @@ def test_each_line_is_an_entry_and_none_is_lost() -> None:
 )
 def test_a_text_without_a_number_is_nothing(text: str) -> None:
     assert parse(text) == Nothing()
+    assert parse(text, "daybook_bot", is_reply=True) == Nothing(addressed=True)
 
 
 def test_the_longest_message_is_read_in_full_and_at_once() -> None:
@@ -327,7 +332,13 @@ def test_the_longest_message_is_read_in_full_and_at_once() -> None:
         ("/sum\ngroceries", Command("sum", ("groceries",))),
         ("/sum@other_bot", NotForUs()),
         ("@daybook_bot /sum groceries", Command("sum", ("groceries",))),
-        ("/", Nothing()),
+        ("/", Nothing(addressed=True)),
+        ("hello @Daybook_bot, are you there", Nothing(addressed=True)),
+        ("@daybook_bot hello", Nothing(addressed=True)),
+        ("hello @other_bot", Nothing()),
+        ("mail me@daybook_bot", Nothing()),
+        ("/undo@other_bot", NotForUs()),
+        ("/undo@daybook_bot", Command("undo")),
         ("/start", Command("start")),
     ],
 )

@@ -79,6 +79,7 @@ def test_blocking_tells_once_and_ends_every_answer(book: Book, phone: Phone) -> 
     book.take(said)
     assert people.block(book.engine, EVE["id"])
     assert not people.block(book.engine, EVE["id"])
+    assert [text for text in book.said() if "ended your access" in text] == book.said()[-1:]
     before = book.said()
     book.take(phone.message("6 coffee", EVE), phone.edit(said, "7 coffee"), phone.press("undo:1", EVE))
     book.take(phone.message("/undo", EVE), phone.message("/help", EVE))

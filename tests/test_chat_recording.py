@@ -203,6 +203,16 @@ def test_a_text_without_a_number_is_answered_with_help() -> None:
     assert outcome("good morning").effects == ()
 
 
+def test_in_a_group_that_was_helped_lately_idle_talk_is_left_alone() -> None:
+    known = replace(KNOWN, helped_lately=True)
+    assert outcome("good morning", known) == Outcome()
+    assert "found no number" in told("@daybook_bot good morning", known)
+    assert "found no number" in told("/ good morning", known)
+    assert "I do not know /morning" in told("/morning", known)
+    assert conversation.wants(parse("good morning"), NOW, "UTC", ()).helped_lately
+    assert not conversation.wants(parse("good morning", is_reply=True), NOW, "UTC", ()).helped_lately
+
+
 def test_undo() -> None:
     assert outcome("/undo") == Outcome(effects=(TakeBack(None),))
     assert conversation.answer(Undo(5), KNOWN, 77) == Outcome(effects=(TakeBack(5),))
@@ -243,11 +253,31 @@ def test_replies_and_buttons_fit_into_telegram(text: str, edited: bool) -> None:
             assert len(button.data.encode()) <= MOST_DATA
 
 
-def test_a_long_list_is_cut_with_a_count_and_still_tells_what_was_not_recorded() -> None:
-    text = told("\n".join(["12.50 groceries"] * 300 + ["milk"] + ["temperature 21.4"] * 50))
-    assert words.size_of(text) <= MOST_TEXT
-    assert " more\n\ngroceries, November so far: 3821.70 in 306 entries." in text
-    assert text.endswith("Not recorded: line 301, “milk”: it holds no number.")
+def test_a_long_list_is_summed_up_and_still_tells_what_was_not_recorded() -> None:
+    text = "\n".join(["12.50 groceries"] * 300 + ["milk"] + ["temperature 21.4"] * 50 + ["1,234 bread"])
+    assert told(text).splitlines() == [
+        "351 entries kept:",
+        "groceries: 300 entries.",
+        "temperature: 50 entries, the last 21.4 °C.",
+        "bread: 1 entry. New here, kept as an amount.",
+        "Line 352: I read 1,234 as 1234; for the other reading write 1.234.",
+        "",
+        "groceries, November so far: 3821.70 in 306 entries.",
+        "bread, November so far: 1234 in 1 entry.",
+        "",
+        "Not recorded: line 301, “milk”: it holds no number.",
+    ]
+    assert len(added(text)) == 351
+
+
+def test_an_answer_to_many_lines_is_short() -> None:
+    names = "\n".join(f"{number}.50 thing{chr(97 + number)}" for number in range(26))
+    assert len(told("\n".join([names, *["hm"] * 80])).splitlines()) < 60
+    assert told("\n".join(["1 bread"] * 3 + ["hm"] * 80)).endswith("it holds no number.\nand 70 more")
+    assert "1 bread.\n1 bread." in told("\n".join(["1 bread"] * 20))
+    assert "21 entries kept:\nbread: 21 entries." in told("\n".join(["1 bread"] * 21))
+    made = [Made("groceries", 1, "", AMOUNT, NOW)] * 80
+    assert "\nand 60 more\n" in replies.taken_back(made, KNOWN).text
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))

@@ -158,6 +158,26 @@ def test_a_date_alone_as_to_means_the_whole_day(signed_in: FlaskClient, filled: 
     assert len(lines) == 1 + count
 
 
+def test_names_that_a_spreadsheet_would_compute_are_text_but_for_programs(
+    signed_in: FlaskClient, make_account: Any, bearer: Any
+) -> None:
+    headers = bearer(make_account("eddie", "editor"))
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "＝1", "a=1", "tea"]
+    readings = [{"sensor": name, "time": "2024-06-01", "value": -5} for name in names]
+    posted = signed_in.post("/api/v1/readings", json={"source": "=mast", "readings": readings}, headers=headers)
+    assert posted.status_code == 201
+    ids = {one["name"]: one["id"] for one in signed_in.get("/api/v1/sensors", headers=headers).json["sensors"]}
+    for name in names:
+        shown = name if name in ("a=1", "tea") else f"'{name}"
+        page = signed_in.get(f"/sensors/{ids[name]}/readings.csv").text
+        assert page.splitlines()[1] == f"'=mast,{shown},2024-06-01T00:00:00Z,-5"
+    wide = signed_in.get("/sensors/source.csv?source=%3Dmast").text.splitlines()
+    assert sorted(wide[0].split(",")) == sorted(["time", "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'＝1", "a=1", "tea"])
+    assert wide[1] == "2024-06-01T00:00:00Z" + 7 * ",-5"
+    raw = signed_in.get("/api/v1/readings?source=%3Dmast&format=csv", headers=headers).text
+    assert "\n=mast,=1+1,2024-06-01T00:00:00Z,-5\n" in raw
+
+
 def test_a_whole_source_as_csv(client: FlaskClient, signed_in: FlaskClient, filled: int) -> None:
     assert 'href="/sensors/source.csv?source=Mast"' in signed_in.get("/sensors?source=Mast").text
     assert "source.csv" not in signed_in.get("/sensors").text

@@ -23,6 +23,7 @@ from daybook.config import ROOT, Settings
 from daybook.extensions import db
 from daybook.models import Message, TelegramUpdate, TelegramUser
 from tests.telegram_standin import TOKEN, Fault, TelegramStandin, failing, too_many
+from tests.telegram_updates import EVE, Book, Phone
 
 MakeApp = Callable[[Settings], Flask]
 SECRET_PART = TOKEN.partition(":")[2]
@@ -156,6 +157,16 @@ def test_people_are_entered_and_blocked_by_hand(runner: FlaskCliRunner, engine: 
     assert runner.invoke(args=["telegram", "allow", "ada"]).exit_code == 2
 
 
+def test_who_has_written_is_told_once(app: Flask, runner: FlaskCliRunner, telegram: TelegramStandin) -> None:
+    book = Book(app)
+    book.take(Phone().message("5 coffee", EVE))
+    for command, told in (("allow", "You have been let in"), ("block", "ended your access")):
+        for _ in range(2):
+            assert runner.invoke(args=["telegram", command, str(EVE["id"])]).exit_code == 0
+        telegram.wait_for(lambda told=told: told in (telegram.texts(EVE["id"]) or [""])[-1])
+        assert sum(told in text for text in book.said(EVE["id"])) == 1
+
+
 # --- polling
 
 
@@ -213,7 +224,7 @@ def test_polling_outlives_a_database_that_is_away_for_a_moment(
 
     def refuse(*_: object) -> None:
         asked = any(call.method == "getUpdates" for call in telegram.calls)
-        if asked and threading.current_thread() is threading.main_thread() and next(failures, False):
+        if asked and threading.current_thread().name == "poll" and next(failures, False):
             raise sa.exc.OperationalError("BEGIN", {}, Exception("the database system is starting up"))
 
     sa.event.listen(engine, "begin", refuse)

@@ -1,12 +1,12 @@
 """Commands that ask: which sensors, latest values, sums of a month, pictures and files."""
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 
 from daybook.chat import months, names, replies, words
 from daybook.chat.moments import zone_of
+from daybook.chat.questions import ALL, RANGES, Asked, asked, without_month
 from daybook.chat.recording import sum_of
 from daybook.chat.values import (
     AMOUNT,
@@ -20,58 +20,7 @@ from daybook.chat.values import (
     SensorKnown,
 )
 
-RANGES = {"7d": ("7 days", 7), "30d": ("30 days", 30), "1y": ("1 year", 365)}
-DEFAULT_RANGE = "30d"
-ALL = -1  # the sensor id of a button that asks for all of them
 MOST_BUTTONS = 24
-_LOOKS_LIKE_A_RANGE = re.compile(r"\d+\s*(d|w|m|y|h|days?|weeks?|months?|years?)", re.ASCII | re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a command asks about: the sensors that its name can mean (None: no name was given), and a month."""
-
-    name: str
-    sensors: tuple[SensorKnown, ...] | None
-    month: date
-    range: str = DEFAULT_RANGE
-    bad_range: str = ""
-
-
-def asked(command: Command, now: datetime, zone: tzinfo, sensors: Sequence[SensorKnown]) -> Asked:
-    """The name and the month or range among the words of a command; a sensor of just that name comes first."""
-    this, args = months.month_of(now, zone), command.args
-    month, span, bad = None, DEFAULT_RANGE, ""
-    if command.sensor_id is not None or not names.same_name(" ".join(args), sensors):
-        if command.name == "chart":
-            args, span, bad = _without_range(args)
-        else:
-            args, month = _without_month(args, now, zone)
-    if command.sensor_id is not None:
-        by_id = tuple(sensor for sensor in sensors if sensor.id == command.sensor_id)
-        return Asked("", None if command.sensor_id == ALL else by_id, month or this, span, bad)
-    name = " ".join(args)
-    return Asked(name, names.meant(name, sensors) if name else None, month or this, span, bad)
-
-
-def _without_month(args: tuple[str, ...], now: datetime, zone: tzinfo) -> tuple[tuple[str, ...], date | None]:
-    for count in (2, 1):
-        if len(args) >= count:
-            if month := months.read(args[-count:], now, zone):
-                return args[:-count], month
-            if month := months.read(args[:count], now, zone):
-                return args[count:], month
-    return args, None
-
-
-def _without_range(args: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]:
-    """The other words, the range, and what looks like a range and is none."""
-    if not args:
-        return args, DEFAULT_RANGE, ""
-    last = args[-1].casefold()
-    if last in RANGES:
-        return args[:-1], last, ""
-    return (args[:-1], DEFAULT_RANGE, args[-1]) if _LOOKS_LIKE_A_RANGE.fullmatch(last) else (args, DEFAULT_RANGE, "")
 
 
 # --- the answers
@@ -94,7 +43,7 @@ def latest(command: Command, known: Known) -> Reply:
     if question.sensors is None:
         return Reply(words.fitted(_last(sensor, known.now, zone) for sensor in names.in_order(known.sensors)))
     if len(question.sensors) != 1:
-        return _which(question, known, "latest", "")
+        return _which(question, known.sensors, "latest", "")
     return Reply(_last(question.sensors[0], known.now, zone))
 
 
@@ -103,16 +52,22 @@ def sums(command: Command, known: Known) -> Reply:
     zone = zone_of(known.timezone)
     question = asked(command, known.now, zone, known.sensors)
     month = question.month
+    if question.bad_month and known.sensors:
+        named = f"{question.name} " if question.name else ""
+        return Reply(
+            words.cut(f"“{words.cut(question.bad_month, 80)}” is not a month. Write ", 200)
+            + words.cut(f"/sum {named}november or /sum {named}{month:%Y-%m}.", MOST_CAPTION)
+        )
     amounts = [sensor for sensor in names.in_order(known.sensors) if sensor.kind == AMOUNT]
     if not amounts:
         return Reply("There are no amounts here yet. Write the number first to make one, such as “12.50 groceries”.")
     chosen = None
     if question.sensors is not None:
         # Among several only amounts have sums; a gauge is answered where nothing else is meant.
-        fitting = tuple(sensor for sensor in question.sensors if sensor.kind == AMOUNT) or question.sensors
-        if len(fitting) != 1:
-            return _which(Asked(question.name, fitting, month), known, "sum", f":{month:%Y-%m}")
-        chosen = fitting[0]
+        fitting = tuple(sensor for sensor in question.sensors if sensor.kind == AMOUNT)
+        if len(fitting) != 1 and len(question.sensors) != 1:
+            return _which(replace(question, sensors=fitting), amounts, "sum", f":{month:%Y-%m}")
+        chosen = (fitting or question.sensors)[0]
         if chosen.kind != AMOUNT:
             return Reply(
                 words.cut(
@@ -146,14 +101,16 @@ def chart(command: Command, known: Known) -> Reply:
     if question.bad_range:
         return Reply(
             words.cut(
-                f"A picture shows 7d, 30d or 1y, not {question.bad_range}: /chart {question.name} 30d", MOST_CAPTION
+                f"A picture shows 7d, 30d or 1y, not {words.cut(question.bad_range, 80)}: "
+                f"/chart {f'{question.name} ' if question.name else ''}30d",
+                MOST_CAPTION,
             )
         )
     chosen = question.sensors
     if chosen is None and len(known.sensors) == 1:
         chosen = known.sensors
     if chosen is None or len(chosen) != 1:
-        return _which(question, known, "chart", f":{question.range}")
+        return _which(question, known.sensors, "chart", f":{question.range}")
     sensor = chosen[0]
     if sensor.last_time is None:
         return Reply(f"{sensor.title} has no readings to draw yet.")
@@ -169,7 +126,7 @@ def export(command: Command, known: Known) -> Reply:
     zone = zone_of(known.timezone)
     if not known.sensors:
         return Reply(words.NOTHING_YET)
-    rest, month = _without_month(command.args, known.now, zone)
+    rest, month = without_month(command.args, known.now, zone)
     if rest:
         return Reply(
             words.cut(
@@ -198,9 +155,9 @@ ANSWERS: dict[str, Callable[[Command, Known], Reply]] = {
 # --- parts
 
 
-def _which(question: Asked, known: Known, command: str, tail: str) -> Reply:
-    """Buttons for what a name can mean; for all there is when it means nothing, or when there was none."""
-    found = names.in_order(question.sensors or known.sensors)
+def _which(question: Asked, every: Sequence[SensorKnown], command: str, tail: str) -> Reply:
+    """Buttons for what a name can mean; for every one when it means nothing, or when there was none."""
+    found = names.in_order(question.sensors or every)
     shown = found[:MOST_BUTTONS]
     buttons = [Button(words.cut(sensor.title, 40), f"{command}:{sensor.id}{tail}") for sensor in shown]
     rows = tuple(tuple(buttons[at : at + 2]) for at in range(0, len(buttons), 2))
@@ -209,7 +166,8 @@ def _which(question: Asked, known: Known, command: str, tail: str) -> Reply:
     elif question.sensors is None:
         text = "Which one?"
     elif question.name:
-        text = f"There is no “{question.name}” here. Which one?"
+        kind = "no amount" if command == "sum" else "no"
+        text = f"There is {kind} “{question.name}” here. Which one?"
     else:
         text = "That sensor is not here any more. Which one?"
     more = (

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from daybook.chat import asking, grammar, recording, replies, words, zones
+from daybook.chat import asking, grammar, questions, recording, replies, words, zones
 from daybook.chat.moments import zone_of
 from daybook.chat.values import (
     AMOUNT,
     Command,
     Known,
     NotForUs,
+    Nothing,
     Outcome,
     Record,
     Reply,
@@ -23,19 +24,19 @@ from daybook.chat.values import (
 
 
 def wants(said: Said, now: datetime, timezone: str, sensors: Sequence[SensorKnown]) -> Wants:
-    """The sums of months that `answer` will need in `Known.sums`."""
+    """What `answer` will need in `Known` beside the sensors."""
     zone = zone_of(timezone)
     if isinstance(said, Record):
         planned, _ = recording.plan(said, now, zone, sensors)
         return Wants(recording.wanted_months(planned, zone))
     if isinstance(said, Command) and said.name == "sum":
-        asked = asking.asked(said, now, zone, sensors)
+        asked = questions.asked(said, now, zone, sensors)
         if asked.sensors is None:
             return Wants(((None, asked.month),))
         return Wants(tuple((sensor.name, asked.month) for sensor in asked.sensors if sensor.kind == AMOUNT))
     if isinstance(said, Command) and said.name == "export":
-        return Wants(any_in=asking.asked(said, now, zone, ()).month)
-    return Wants()
+        return Wants(any_in=questions.asked(said, now, zone, ()).month)
+    return Wants(helped_lately=isinstance(said, Nothing) and not said.addressed)
 
 
 def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> Outcome:
@@ -51,6 +52,8 @@ def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> O
         return Outcome(effects=(TakeBack(said.message_id),))
     if isinstance(said, Command):
         return _command(said, known)
+    if isinstance(said, Nothing) and known.helped_lately and not said.addressed:
+        return Outcome()  # people talk with each other
     return Outcome((replies.no_number(known),))
 
 

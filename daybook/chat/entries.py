@@ -17,6 +17,7 @@ from daybook.chat.values import MOST_NAME, Entry, Unread, When
 
 _BULLETS = frozenset("• * · ‣ ◦ ▪ ●".split())
 _DASHES = frozenset("- – — −".split())
+_TIMES = frozenset("x X × ✕ ✖ * ·".split())
 _PAIR = re.compile(r"([^:=]+)([:=])([^:=]+)")
 _GROUP = re.compile(r"\d{3}([.,]\d+)?", re.ASCII)
 _GROUP_ALONE = re.compile(r"\d{3}", re.ASCII)
@@ -144,8 +145,7 @@ def _number_first(tokens: list[Token]) -> Entry | None:
     if not rest:
         written = " ".join(token.text for token in tokens)
         raise _Refused(f'it does not say what the number is of; write a name with it, such as "{written} groceries"')
-    if (second := _read(rest[0])) is not None:
-        raise _Refused(_two_numbers(number, second, number))
+    _check_behind(rest, number)
     last = _number_at_end(tokens)
     if last is None or last[1] == 0:
         _check_inside(rest, number)
@@ -266,6 +266,14 @@ def _check_inside(name: Sequence[Token], number: Number) -> None:
             raise _Refused(_two_numbers(number, inside))
     if _divided(name):
         raise _Refused("it names several things; write each on a line of its own, or the name in quotes")
+
+
+def _check_behind(rest: Sequence[Token], number: Number) -> None:
+    """5 2 eggs, 3 x 4 eggs: a second number stands where the name begins."""
+    if (second := _read(rest[0])) is not None:
+        raise _Refused(_two_numbers(number, second, number))
+    if len(rest) > 1 and not rest[0].quoted and rest[0].text in _TIMES and (second := _read(rest[1])) is not None:
+        raise _Refused(_two_numbers(number, second))
 
 
 def _divided(name: Sequence[Token]) -> bool:

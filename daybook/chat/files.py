@@ -15,6 +15,11 @@ def too_large(filename: str, page: str) -> Reply:
     return Reply(f"{_name(filename)} is larger than the 20 MB that bots can fetch. {where}, which takes any size.")
 
 
+def unreachable(filename: str) -> Reply:
+    """Of a document that Telegram describes without saying how to fetch it."""
+    return failed(filename, "Telegram does not say where it is. Send it again.")
+
+
 def taken(filename: str) -> Reply:
     """The message that `progress` and then `done` replace."""
     return Reply(f"{_name(filename)}: fetching it.")
@@ -38,14 +43,23 @@ def done(account: FileAccount, now: datetime, timezone: str, upload_id: int) -> 
         lines.append(
             f"From {_bare(words.moment(account.first, now, zone))} to {_bare(words.moment(account.last, now, zone))}."
         )
-    lines.append(
-        f"{words.counted(account.total, 'line', 'lines')}: {account.preamble} before the readings, "
-        f"{account.blank} blank, {account.read} read, {account.rejected} rejected."
+    before, blank, read, rejected = (
+        words.grouped(count) for count in (account.preamble, account.blank, account.read, account.rejected)
     )
+    lines.append(
+        f"{words.counted(account.total, 'line', 'lines')}: {before} before the readings, "
+        f"{blank} blank, {read} read, {rejected} rejected."
+    )
+    assumed = []
+    if account.assumed_zone and account.assumed_zone != timezone:
+        assumed.append(
+            f"Times without a zone were read as {account.assumed_zone}. To read them in this chat's zone, press Undo "
+            f'and send it again with the caption "timezone: {timezone}".'
+        )
     issues = [f"Line {line}: {reason}" for line, reason in account.issues]
     if account.rejected > len(issues):
         issues.append(f"{words.counted(account.rejected - len(issues), 'more', 'more')} on the upload's page.")
-    text = words.sections([lines, issues])
+    text = words.sections([lines, assumed, issues])
     return Reply(text, ((Button("Undo", f"undo-file:{upload_id}"),),))
 
 

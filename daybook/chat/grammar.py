@@ -13,13 +13,15 @@ _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?",
 # Names of bots end in "bot".
 _MENTION_FIRST = re.compile(r"\s*@(\w{1,61}bot)(?:[,:]?\s+)", re.ASCII | re.IGNORECASE)
 _MENTION_LAST = re.compile(r"\s@(\w{1,61}bot)\s*$", re.ASCII | re.IGNORECASE)
+_MENTION = re.compile(r"(?<![\w@])@(\w{1,61}bot)\b", re.ASCII | re.IGNORECASE)
 _ID = re.compile(r"-?\d{1,19}", re.ASCII)
 _BUTTONS = {"sum": 2, "latest": 1, "chart": 2}  # and how many words follow
 
 
-def parse(text: str, bot_username: str = "") -> Said:
-    """What somebody wrote. `bot_username`: ours, without the @; a command for another bot is not for us."""
-    text = _without_mention(text, bot_username)
+def parse(text: str, bot_username: str = "", is_reply: bool = False) -> Said:
+    """What somebody wrote. `bot_username`: ours, without the @; a command for another bot is not for us. `is_reply`: it
+    replies to a message of the bot's."""
+    whole, text = text, _without_mention(text, bot_username)
     match = _COMMAND.fullmatch(text.strip())
     if match is not None:
         if match[2] and bot_username and match[2].casefold() != bot_username.casefold():
@@ -30,8 +32,14 @@ def parse(text: str, bot_username: str = "") -> Said:
     entries = tuple(line for line in read if isinstance(line, Entry))
     unread = tuple(line for line in read if isinstance(line, Unread))
     if not entries and not any(line.has_number for line in unread):
-        return Nothing()
+        return Nothing(addressed=is_reply or text.lstrip().startswith("/") or _mentions(whole, bot_username))
     return Record(entries, unread)
+
+
+def _mentions(text: str, bot_username: str) -> bool:
+    """Whether the bot's name stands anywhere in it; that of any bot while ours is not known."""
+    names = [match[1].casefold() for match in _MENTION.finditer(text)]
+    return bot_username.casefold() in names if bot_username else bool(names)
 
 
 def _without_mention(text: str, bot_username: str) -> str:

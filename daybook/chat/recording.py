@@ -80,15 +80,18 @@ def answer(record: Record, known: Known, message_id: int, edited: bool) -> Outco
     zone = zone_of(known.timezone)
     planned, refused = plan(record, known.now, zone, known.sensors)
     effects = tuple(_effect(kept) for kept in planned)
-    not_kept = [_not_kept(line, alone=len(planned) + len(refused) == 1) for line in refused]
+    count = len(planned) + len(refused)
+    not_kept = [_not_kept(line, alone=count == 1) for line in refused]
+    if len(not_kept) > words.MANY // 2 and count > words.MANY:
+        not_kept = words.first(not_kept, words.MANY // 2)
     if not planned:
         first = "Nothing of the edited message is kept." if edited else ""
         text = words.sections([[first] if first else [], not_kept, [HOW]])
         return Outcome((Reply(text),))
-    lines = _lines(planned, known, zone)
+    lines = _lines(planned, known, zone) if count <= words.MANY else _in_short(planned, known, zone)
     if edited:
         lines = ["Corrected: " + lines[0]] if len(lines) == 1 else ["Corrected:", *lines]
-    sums = [] if len(planned) == 1 else _sums(planned, known, zone)
+    sums = [] if len(planned) == 1 else words.first(_sums(planned, known, zone))
     undo = Button("Undo" if len(planned) == 1 else f"Undo all {len(planned)}", f"undo:{message_id}")
     return Outcome((Reply(words.sections([lines, sums, not_kept]), ((undo,),)),), effects)
 
@@ -162,6 +165,28 @@ def _lines(planned: Sequence[Planned], known: Known, zone: tzinfo) -> list[str]:
             line += f" {_sums(planned, known, zone)[0]}"
         lines.append(line)
     return lines
+
+
+def _in_short(planned: Sequence[Planned], known: Known, zone: tzinfo) -> list[str]:
+    """Of many entries, how many there are of what; the sums of amounts come behind."""
+    if len(planned) <= words.MANY // 2:
+        return _lines(planned, known, zone)
+    of: dict[str, list[Planned]] = {}
+    for kept in planned:
+        of.setdefault(kept.sensor.name, []).append(kept)
+    lines = []
+    for kept_of in of.values():
+        latest = max(kept_of, key=lambda kept: kept.at)
+        line = f"{latest.sensor.title}: {words.entries(len(kept_of))}"
+        if not _is_amount(latest):
+            value = words.number(latest.entry.value, latest.sensor.unit, latest.sensor.kind)
+            line += f", the last {value}{_unit(latest.sensor.unit)}"
+        if any(kept.is_new for kept in kept_of):
+            line += f". New here, kept as {'an amount' if _is_amount(latest) else 'a gauge'}"
+        lines.append(f"{line}.")
+    notes = [f"Line {kept.entry.line}: {kept.entry.note}" for kept in planned if kept.entry.note]
+    head = f"{words.entries(len(planned))} kept:"
+    return [head, *words.first(lines), *words.first(notes, words.MANY // 2)]
 
 
 def _when(kept: Planned, now: datetime, zone: tzinfo) -> str:

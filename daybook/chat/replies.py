@@ -62,6 +62,11 @@ def button_gone() -> Reply:
     return Reply("That button does not work any more. /help shows what does.")
 
 
+def button_too_old() -> Reply:
+    """To a button of which Telegram does not say any more under which message it was."""
+    return Reply("This button is too old to do anything. /help shows what does.")
+
+
 def not_text() -> Reply:
     """To pictures, voices, stickers, places and whatever else is neither text nor a file."""
     return Reply(
@@ -112,8 +117,12 @@ def taken_back(made: Sequence[Made], known: Known, by_button: bool = False) -> R
         for name, title, unit, first in pairs
         if (found := sum_of(known.sums, name, first)) in known.sums
     ]
-    head = [f"Taken back: {lines[0]}."] if len(lines) == 1 else [f"Taken back {words.entries(len(lines))}:", *lines]
-    return Reply(words.sections([head, sums]))
+    head = (
+        [f"Taken back: {lines[0]}."]
+        if len(lines) == 1
+        else [f"Taken back {words.entries(len(lines))}:", *words.first(lines)]
+    )
+    return Reply(words.sections([head, words.first(sums)]))
 
 
 def nothing_to_export(month: date, known: Known) -> Reply:

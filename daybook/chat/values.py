@@ -97,7 +97,13 @@ class UndoFile:
 
 @dataclass(frozen=True)
 class Nothing:
-    """A text without a number, which is answered with help; or a button that nobody made."""
+    """A text without a number, which is answered with help; or a button that nobody made.
+
+    `addressed`: it is meant for the bot, not for others in the group: it begins like a command, mentions the bot, or
+    replies to one of its messages.
+    """
+
+    addressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,8 @@ class Known:
     """What an answer may know. `now`: the time of the message, also when it is handled later or edited.
 
     `sums`: what `conversation.wants` asked for; a month that is not there has no reading. `empty_month`: the month that
-    it asked for, where no sensor has a reading in it.
+    it asked for, where no sensor has a reading in it. `helped_lately`: idle talk in this group has been answered with
+    help within a day of `now`.
     """
 
     now: datetime
@@ -156,15 +163,17 @@ class Known:
     sums: tuple[MonthSum, ...] = ()
     upload_page: str = ""
     empty_month: date | None = None
+    helped_lately: bool = False
 
 
 @dataclass(frozen=True)
 class Wants:
     """Sums that the answer needs: (name of a sensor, or None for every amount; first of the month). `any_in`: a month
-    of which it needs to know whether there is any reading."""
+    of which it needs to know whether there is any reading. `helped_lately`: it needs that too, in a group."""
 
     months: tuple[tuple[str | None, date], ...] = ()
     any_in: date | None = None
+    helped_lately: bool = False
 
 
 # --- what comes out
@@ -273,7 +282,8 @@ class Made:
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of a file: the account of its lines (their sum is `total`) and of its readings."""
+    """What became of a file: the account of its lines (their sum is `total`) and of its readings. `assumed_zone`: the
+    zone in which its times were read because neither the file nor its caption names one."""
 
     filename: str
     total: int
@@ -287,3 +297,4 @@ class FileAccount:
     first: datetime | None = None
     last: datetime | None = None
     issues: tuple[tuple[int, str], ...] = field(default=())  # line, reason
+    assumed_zone: str = ""

@@ -9,6 +9,7 @@ from daybook.chat import units
 from daybook.chat.moments import written_day
 from daybook.chat.values import AMOUNT, MOST_TEXT
 
+MANY = 20  # lines of one answer: what is longer nobody reads on a telephone
 NOTHING_YET = (
     "Nothing is kept here yet. Write a number with its name: “12.50 groceries” counts amounts together, "
     "“temperature 21.4” keeps a value."
@@ -64,11 +65,23 @@ def day(on: date, now: datetime, zone: tzinfo) -> str:
 
 
 def counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}".replace(",", "\u202f")
+    return f"{grouped(count)} {one if count == 1 else many}"
+
+
+def grouped(count: int) -> str:
+    """1 234, with a narrow blank that does not break."""
+    return f"{count:,}".replace(",", "\u202f")
 
 
 def entries(count: int) -> str:
-    return counted(count, "entry", "entries")
+    """Beside a sum, which has no marks between its thousands either, so that it can be copied."""
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
+def first(lines: Sequence[str], most: int = MANY) -> list[str]:
+    """The first of them, and how many more there are."""
+    left = len(lines) - most
+    return [*lines] if left <= 0 else [*lines[:most], f"and {left} more"]
 
 
 def sentence(clause: str) -> str:
