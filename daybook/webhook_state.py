@@ -38,10 +38,11 @@ def ask(settings: Settings) -> WebhookState:
         about = bot_api.client(settings).call("getWebhookInfo", {}, timeout=_PATIENCE)
     except bot_api.BotApiError as error:
         return WebhookState(problem=f"Telegram could not be asked: {error}")
-    at = about.get("last_error_date")
+    about = about if isinstance(about, dict) else {}
+    at, pending = about.get("last_error_date"), about.get("pending_update_count")
     return WebhookState(
-        url=str(about.get("url") or ""),
-        pending=int(about.get("pending_update_count") or 0),
+        url=bot_api.redacted(str(about.get("url") or "")),
+        pending=pending if isinstance(pending, int) else 0,
         last_error=bot_api.redacted(str(about.get("last_error_message") or "")),
-        last_error_at=datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None,
+        last_error_at=datetime.fromtimestamp(at, UTC) if isinstance(at, int) and 0 < at < 2**37 else None,
     )

@@ -15,6 +15,7 @@ from blueprints.admin.pages import (
     find_table,
     list_url,
     page,
+    plain_arguments,
     row_or_404,
     row_url,
     settings,
@@ -24,14 +25,15 @@ from blueprints.admin.pages import (
 )
 from blueprints.guard import role_required
 from daybook import sql
-from daybook.admin import csv_files, deleting, jobs, listing
+from daybook.admin import asked as asking
+from daybook.admin import csv_files, deleting, jobs
 from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, run_later, run_now
 from daybook.admin.described import Action, Refused, Table
 from daybook.extensions import db
 from daybook.models import Account, Job
 
 
-@bp.post("/<slug>/<key>/do/<name>")
+@bp.post("/<slug>/<row_key:key>/do/<name>")
 @role_required("admin")
 def act_on_one(slug: str, key: str, name: str) -> ResponseReturnValue:
     """An action that a row's own page offers; back to that page, or to where the form says."""
@@ -59,12 +61,12 @@ def act(slug: str) -> ResponseReturnValue:
         flash("Tick some rows and choose an action first." if chosen is None else "Choose an action first.", "warning")
         return redirect(list_url(table, request.args), 303)
     if name == "export":
-        asked = listing.read(table, request.args, zone())
+        asked = asking.read(table, request.args, zone())
         return csv_response(csv_files.stream(db.engine, table, asked, zone(), chosen.keys), slug)
     if name == DELETE:
         return delete_chosen(table, chosen)
     action = find_action(table, name)
-    if action.asks and "confirmed" not in request.form:
+    if action.asks and not is_confirmed(chosen):
         return confirm_page(table, chosen, action)
     return go(table, chosen, action)
 
@@ -91,7 +93,7 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
         abort(404, f"Nothing is deleted from {table.many.lower()}.")
     keys = chosen.few(db.engine)
     if keys is None:
-        if "confirmed" not in request.form:
+        if not is_confirmed(chosen):
             return confirm_page(table, chosen, None)
         title = f"Delete {table.many.lower()}"
         job_id = run_later(db.engine, settings(), chosen, DELETE, title, current_user.id)
@@ -102,7 +104,7 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
     if "confirmed" in request.form and request.form.get("mark") != plan.mark:
         problem = "Something else would go now than this page has shown. Look again."
     elif "confirmed" in request.form:
-        chosen = Chosen(table, keys, {}, timezone())
+        chosen = Chosen(table, keys, {}, timezone(), shown=plan.mark if table.deletion.batch >= len(keys) else "")
         if plan.size > table.deletion.at_once and not plan.obstacles:
             title = f"Delete {plan.count} {table.many.lower()}"
             job_id = run_later(db.engine, settings(), chosen, DELETE, title, current_user.id)
@@ -117,26 +119,46 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
             flash(f"{count:,} deleted.", "success")
             return redirect(list_url(table, request.args), 303)
     status = 409 if problem else 200
-    return page("admin/delete_many.html", status, table=table, plan=plan, chosen=chosen, problem=problem, **carried())
+    return page(
+        "admin/delete_many.html", status, table=table, plan=plan, chosen=chosen, problem=problem, **carried(table)
+    )
 
 
 def confirm_page(table: Table, chosen: Chosen, action: Action | None) -> ResponseReturnValue:
+    """Asks. Where other rows match by now than were agreed to, it asks again and says so."""
     count, more = chosen.count(db.engine)
-    return page("admin/confirm.html", table=table, chosen=chosen, action=action, count=count, more=more, **carried())
+    changed = "confirmed" in request.form
+    values = {"chosen": chosen, "action": action, "count": count, "more": more, "changed": changed, **carried(table)}
+    return page("admin/confirm.html", 409 if changed else 200, table=table, mark=mark_of(count, more), **values)
 
 
-def carried() -> dict[str, Any]:
+def mark_of(count: int, more: bool) -> str:
+    """What a page that asks for many rows has shown of them."""
+    return f"{count}+" if more else str(count)
+
+
+def is_confirmed(chosen: Chosen) -> bool:
+    """Whether somebody has agreed to as many rows as there are now."""
+    return "confirmed" in request.form and request.form.get("mark") == mark_of(*chosen.count(db.engine))
+
+
+def carried(table: Table) -> dict[str, Any]:
     """What a page that asks takes along to the request that is confirmed."""
-    return {"arguments": request.args, "ticked": request.form.getlist("key"), "all": request.form.get("rows") == "all"}
+    ticked, everything = request.form.getlist("key"), request.form.get("rows") == "all"
+    return {"arguments": plain_arguments(table, request.args), "ticked": ticked, "all": everything}
 
 
 def read_chosen(table: Table) -> Chosen | None:
     """The rows that were chosen; None where none were."""
+    arguments = plain_arguments(table, request.args)
     if request.form.get("rows") == "all":
-        return Chosen(table, None, dict(request.args), timezone())
+        # A list shows more rows where it does not understand its address; what changes rows does not guess.
+        if any(request.args.get(one.name, "").strip() and one.name not in arguments for one in table.filters):
+            abort(400, "The address has a filter that is not understood, so nobody knows which rows are meant.")
+        return Chosen(table, None, arguments, timezone())
     keys = [table.read_key(text) for text in request.form.getlist("key")[:MOST_CHOSEN]]
     found = [key for key in keys if key is not None]
-    return Chosen(table, found, dict(request.args), timezone()) if found else None
+    return Chosen(table, found, arguments, timezone()) if found else None
 
 
 def find_action(table: Table, name: str) -> Action:
@@ -147,7 +169,7 @@ def find_action(table: Table, name: str) -> Action:
 
 
 def done_words(action: Action, changed: int) -> str:
-    return action.done.replace("{count}", f"{changed:,}") if changed else "Nothing had to be changed."
+    return action.done.replace("{count}", f"{changed:,}") if changed else action.none
 
 
 # --- jobs ---------------------------------------------------------------------------------------------------------

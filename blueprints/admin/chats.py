@@ -1,5 +1,7 @@
 """Writing as the bot: to one person, and to everybody who is allowed."""
 
+import secrets
+
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -8,7 +10,7 @@ from blueprints.admin.pages import bp, find_key, find_table, page, row_or_404, r
 from blueprints.admin.panels import conversation_values
 from blueprints.admin.rows import row_page
 from blueprints.guard import role_required
-from daybook import audit, outbox, sql
+from daybook import outbox, sql
 from daybook.admin import conversations, jobs
 from daybook.admin.described import Refused, Work
 from daybook.extensions import db
@@ -41,7 +43,8 @@ def answer(key: str) -> ResponseReturnValue:
     complaints: dict[str, list[str]] = {}
     try:
         with db.engine.begin() as connection:
-            conversations.answer(Work(db.engine, settings(), current_user.id, connection), int(user_id), text)
+            work = Work(db.engine, settings(), current_user.id, connection)
+            conversations.answer(work, int(user_id), str(row["title"]), text)
         outbox.wake(db.engine, settings())
     except Refused as error:
         complaints = error.complaints
@@ -49,7 +52,7 @@ def answer(key: str) -> ResponseReturnValue:
     if wants_fragment():
         with sql.only_reading(), db.engine.connect() as connection:
             values = conversation_values(connection, int(user_id))
-        values |= {"complaints": complaints, "text": text if complaints else ""}
+        values |= {"complaints": complaints, "answered": True} | ({} if complaints else {"text": ""})
         return page("admin/conversation.html", status, row=row, key=user_id, **values)
     if complaints:
         return row_page(table, user_id, complaints=complaints, status=422)
@@ -77,10 +80,16 @@ def send_broadcast() -> ResponseReturnValue:
         count = conversations.reachable(connection)
     if "confirmed" not in request.form or not count:
         return broadcast_page(text, preview=True)
-    job_id = jobs.start(db.engine, settings(), current_user.id, "Message to everybody", "broadcast", {"text": text})
+    once = request.form.get("once", "")[:64]
     with db.engine.begin() as connection:
-        audit.note(connection, "broadcast", "job", job_id, "Message to everybody", {"text": [None, text]})
-    flash("The message is on its way.", "success")
+        job_id, is_new = conversations.broadcast(connection, current_user.id, text, once)
+    if is_new:
+        jobs.begin(db.engine, settings(), job_id)
+    flash(
+        *("The message is on its way.", "success")
+        if is_new
+        else ("It was sent already; this is how far it is.", "info")
+    )
     return redirect(url_for("admin.job", job_id=job_id), 303)
 
 
@@ -95,6 +104,7 @@ def broadcast_page(
         text=text,
         complaints=complaints or {},
         preview=preview,
+        once=secrets.token_urlsafe(12),
         reached=reached,
         allowed=allowed,
     )

@@ -23,10 +23,10 @@ def index() -> ResponseReturnValue:
             "failed_uploads": overview.failed_uploads(connection),
             "failed_updates": overview.failed_updates(connection),
             "outbox": overview.outbox(connection),
-            "jobs": overview.open_jobs(connection),
+            "jobs": overview.jobs(connection),
             "changes": histories.latest(connection, 10),
         }
-    return page("admin/index.html", missing=webhook_state.missing(settings()), **values)
+    return page("admin/index.html", missing=webhook_state.missing(settings()), most=overview.MOST, **values)
 
 
 @bp.get("/webhook")

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from blueprints.admin.pages import bp, find_table, page, wants_fragment, zone
 from blueprints.guard import role_required
+from daybook.admin import asked as asking
 from daybook.admin import csv_files, listing
 from daybook.extensions import db
 
@@ -14,7 +15,7 @@ from daybook.extensions import db
 def list_rows(slug: str) -> ResponseReturnValue:
     """A page of the table's rows; for htmx the list without its frame."""
     table = find_table(slug)
-    asked = listing.read(table, request.args, zone())
+    asked = asking.read(table, request.args, zone())
     found = listing.list_rows(db.engine, table, asked, zone())
     template = "admin/list_part.html" if wants_fragment() else "admin/list.html"
     response = page(template, table=table, listing=found, asked=asked, arguments=asked.arguments(table))
@@ -27,7 +28,7 @@ def list_rows(slug: str) -> ResponseReturnValue:
 def export(slug: str) -> ResponseReturnValue:
     """All that the list's address asks for, streamed."""
     table = find_table(slug)
-    asked = listing.read(table, request.args, zone())
+    asked = asking.read(table, request.args, zone())
     return csv_response(csv_files.stream(db.engine, table, asked, zone()), slug)
 
 

@@ -11,6 +11,8 @@ from flask.wrappers import Response
 from flask_login import current_user
 
 from daybook import audit, sql
+from daybook.admin import asked as asking
+from daybook.admin.addresses import RowKey
 from daybook.admin.described import Key, Table
 from daybook.admin.listing import find_row
 from daybook.admin.tables import BY_SLUG, TABLES
@@ -19,6 +21,7 @@ from daybook.extensions import db
 from daybook.times import TimeError, zone_named
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.record(lambda state: state.app.url_map.converters.update(row_key=RowKey))
 
 
 def settings() -> Settings:
@@ -68,7 +71,10 @@ def row_or_404(table: Table, key: Key) -> Mapping[str, Any]:
 def back_arguments() -> dict[str, str]:
     """What the list asked for from which somebody came; every link and form of theirs takes it along."""
     text = request.args.get("back", "")
-    return dict(parse_qsl(text, max_num_fields=30)) if len(text) <= 2000 else {}
+    try:
+        return dict(parse_qsl(text, max_num_fields=30)) if len(text) <= 2000 else {}
+    except ValueError:  # more fields than any list has
+        return {}
 
 
 def back_text() -> str:
@@ -77,8 +83,13 @@ def back_text() -> str:
 
 
 def list_url(table: Table, arguments: Mapping[str, str] | None = None) -> str:
-    """The address of a list."""
-    return url_for("admin.list_rows", slug=table.slug, **(arguments or {}))  # type: ignore[arg-type]
+    """The address of a list that asks for this; what no list of the table asks for is left out."""
+    return url_for("admin.list_rows", slug=table.slug, **plain_arguments(table, arguments or {}))  # type: ignore[arg-type]
+
+
+def plain_arguments(table: Table, arguments: Mapping[str, str]) -> dict[str, str]:
+    """What a list understands of these arguments of an address."""
+    return asking.read(table, arguments, zone()).arguments(table)
 
 
 def row_url(table: Table, key: Any, view: str = "show") -> str:
@@ -87,8 +98,11 @@ def row_url(table: Table, key: Any, view: str = "show") -> str:
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """The whole page."""
-    return make_response(render_template(template, tables=TABLES, **values), status)
+    """The whole page, or the part of it that htmx asks for at the same address: a browser that goes back must not take
+    the one for the other."""
+    response = make_response(render_template(template, tables=TABLES, **values), status)
+    response.vary.update(("HX-Request", "Cookie"))
+    return response
 
 
 def wants_fragment() -> bool:

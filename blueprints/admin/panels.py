@@ -6,6 +6,7 @@ from typing import Any
 from flask import request
 from sqlalchemy.engine import Connection
 
+from blueprints.admin.pages import settings
 from daybook.admin import conversations
 from daybook.admin.described import Table
 
@@ -22,10 +23,15 @@ def _user(connection: Connection, row: Row) -> dict[str, Any]:
 
 
 def conversation_values(connection: Connection, user_id: int) -> dict[str, Any]:
-    """The conversation with this person, newest at the end."""
+    """The conversation with this person, newest at the end; what was typed stays in the box when it is refused."""
     before = request.args.get("before", type=int)
-    talk = conversations.with_user(connection, user_id, before)
-    return {"talk": talk, "can_answer": conversations.can_be_answered(connection, user_id)}
+    return {
+        "talk": conversations.with_user(connection, user_id, before),
+        "before": before,
+        "can_answer": conversations.can_be_answered(connection, user_id),
+        "bot_runs": bool(settings().telegram_bot_token),
+        "text": request.form.get("text", "") if request.endpoint == "admin.answer" else "",
+    }
 
 
 def _message(connection: Connection, row: Row) -> dict[str, Any]:

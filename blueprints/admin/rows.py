@@ -40,9 +40,7 @@ def editor_of(table: Table) -> Editor:
 def add(slug: str) -> ResponseReturnValue:
     table = addable(slug)
     editor = editor_of(table)
-    return add_page(
-        table, editor, editor.empty() | editor.typed(request.args, True) if request.args else editor.empty()
-    )
+    return add_page(table, editor, editor.begun(request.args))
 
 
 @bp.post("/<slug>/add")
@@ -94,14 +92,14 @@ def after_saving(table: Table, key: Key) -> str:
 # --- one row ------------------------------------------------------------------------------------------------------
 
 
-@bp.get("/<slug>/<key>")
+@bp.get("/<slug>/<row_key:key>")
 @role_required("admin")
 def show(slug: str, key: str) -> ResponseReturnValue:
     table = find_table(slug)
     return row_page(table, find_key(table, key))
 
 
-@bp.post("/<slug>/<key>")
+@bp.post("/<slug>/<row_key:key>")
 @role_required("admin")
 def save(slug: str, key: str) -> ResponseReturnValue:
     """Saves the form, unless somebody else has changed the row since it was opened."""
@@ -118,7 +116,7 @@ def save(slug: str, key: str) -> ResponseReturnValue:
     except Refused as error:
         return row_page(table, number, typed, error.complaints, request.form.get("seen", ""), 422)
     except ChangedMeanwhile as error:
-        return row_page(table, number, typed, error.complaints, error.seen, 409)
+        return row_page(table, number, typed, dict(error.complaints), error.seen, 409)
     flash(f"The {table.one} “{row_or_404(table, number)['title']}” is saved.", "success")
     return redirect(after_saving(table, number), 303)
 
@@ -136,7 +134,10 @@ def row_page(
     with sql.only_reading(), db.engine.connect() as connection:
         if table.form is not None and table.form.change is not None:
             editor = editor_of(table)
-            now, mark = editor.load(connection, key)
+            try:
+                now, mark = editor.load(connection, key)
+            except Gone:
+                abort(404, f"There is no {table.one} {key} any more; somebody has deleted it.")
             values = {
                 "fields": editor.fields(False),
                 "form": typed if typed is not None else now,
@@ -170,7 +171,7 @@ def reset_password(key: str) -> ResponseReturnValue:
     return redirect(row_url(table, account_id), 303)
 
 
-@bp.get("/<slug>/<key>/history")
+@bp.get("/<slug>/<row_key:key>/history")
 @role_required("admin")
 def history(slug: str, key: str) -> ResponseReturnValue:
     """Every change of the row, also of one that is gone."""
@@ -186,7 +187,7 @@ def history(slug: str, key: str) -> ResponseReturnValue:
 # --- deleting -----------------------------------------------------------------------------------------------------
 
 
-@bp.get("/<slug>/<key>/delete")
+@bp.get("/<slug>/<row_key:key>/delete")
 @role_required("admin")
 def confirm_delete(slug: str, key: str) -> ResponseReturnValue:
     """What goes along."""
@@ -196,7 +197,7 @@ def confirm_delete(slug: str, key: str) -> ResponseReturnValue:
     return delete_page(table, number)
 
 
-@bp.post("/<slug>/<key>/delete")
+@bp.post("/<slug>/<row_key:key>/delete")
 @role_required("admin")
 def delete(slug: str, key: str) -> ResponseReturnValue:
     """Deletes what the page before has shown, and nothing else."""
@@ -210,7 +211,7 @@ def delete(slug: str, key: str) -> ResponseReturnValue:
         if plan.mark != request.form.get("mark", ""):
             raise deleting.NotAsShown
         if plan.size > table.deletion.at_once and not plan.obstacles:
-            chosen = Chosen(table, [number], {}, "UTC")
+            chosen = Chosen(table, [number], {}, "UTC", shown=plan.mark)
             words = f"Delete the {table.one} “{title}”"
             job_id = run_later(db.engine, settings(), chosen, DELETE, words, current_user.id)
             return redirect(url_for("admin.job", job_id=job_id), 303)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,18 +10,50 @@ from sqlalchemy.engine import Connection
 
 from daybook import audit, outbox
 from daybook.admin.described import Refused, Work
-from daybook.admin.jobs import TASKS, Task
-from daybook.models import Chat, Message, MessageReading, Sensor, Source, TelegramUpdate, TelegramUser
+from daybook.admin.jobs import TASKS, Task, store
+from daybook.models import Account, Chat, Job, Message, MessageReading, Sensor, Source, TelegramUpdate, TelegramUser
 
 PAGE = 50
+# What a message may be instead of text (Bot API, Message). An animation is a document as well: it comes first.
+_KINDS = {
+    "photo": "a photo",
+    "animation": "an animation",
+    "document": "a document",
+    "voice": "a voice message",
+    "audio": "an audio file",
+    "video": "a video",
+    "video_note": "a video message",
+    "sticker": "a sticker",
+    "location": "a place",
+    "contact": "a contact",
+    "poll": "a poll",
+    "dice": "a die",
+}
+_SENT_AS = {"sendPhoto": "a picture", "sendDocument": "a file"}
+_RECENT = 20
 MAX_TEXT = 4096
+TITLE = "Message to everybody"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message of a conversation, as it reads now. what: "a photo" and the like; "no text" where it is just text."""
+
+    id: int
+    direction: str
+    text: str
+    what: str
+    sent_at: datetime
+    status: str
+    error: str | None
+    edited: bool
 
 
 @dataclass(frozen=True)
 class Talk:
     """A part of a conversation, oldest first. earlier: the message before which the part before it lies."""
 
-    messages: list[Any]
+    messages: list[Said]
     earlier: int | None
     waiting: bool
 
@@ -29,18 +62,62 @@ def with_user(connection: Connection, user_id: int, before: int | None = None) -
     """The private chat with this person, which has their id; the last part of it, or that before a message."""
     query = sa.select(Message.__table__).where(Message.chat_id == user_id, Message.method != "editMessageText")
     if before is not None:
-        at = sa.select(Message.sent_at, Message.id).where(Message.id == min(before, 2**62))
+        at = sa.select(Message.sent_at, Message.id).where(Message.id == max(min(before, 2**62), 0))
         row = connection.execute(at).first()
         if row is not None:
             here = sa.tuple_(sa.literal(row.sent_at, Message.sent_at.type), sa.literal(row.id, sa.BigInteger))
             query = query.where(sa.tuple_(Message.sent_at, Message.id) < here)
     rows = list(connection.execute(query.order_by(Message.sent_at.desc(), Message.id.desc()).limit(PAGE + 1)))
     shown = rows[:PAGE][::-1]
+    edits = _edits(connection, user_id, shown)
+    kinds = _kinds(connection, [row for row in shown if row.direction == "in" and not row.text])
+    said = [
+        Said(
+            row.id,
+            row.direction,
+            edits.get(row.id, row.text),
+            kinds.get(row.id) or _SENT_AS.get(row.method, "no text"),
+            row.sent_at,
+            row.status,
+            row.error,
+            row.edited_at is not None or row.id in edits,
+        )
+        for row in shown
+    ]
     return Talk(
-        shown,
+        said,
         shown[0].id if len(rows) > PAGE else None,
         any(row.direction == "out" and row.status in ("queued", "sending") for row in shown),
     )
+
+
+def _edits(connection: Connection, chat_id: int, shown: Sequence[Any]) -> dict[int, str]:
+    """What messages of the bot say since it changed them."""
+    ids = [row.id for row in shown if row.direction == "out"]
+    if not ids:
+        return {}
+    query = sa.select(Message.reply_to_id, Message.text).where(
+        Message.chat_id == chat_id,
+        Message.sent_at >= shown[0].sent_at,
+        Message.method == "editMessageText",
+        Message.status == "sent",
+        Message.reply_to_id.in_(ids),
+    )
+    return {row.reply_to_id: row.text for row in connection.execute(query.order_by(Message.id))}
+
+
+def _kinds(connection: Connection, rows: Sequence[Any]) -> dict[int, str]:
+    """What messages without text are, as far as their updates tell."""
+    wanted = TelegramUpdate.update_id.in_([row.update_id for row in rows if row.update_id is not None])
+    query = sa.select(TelegramUpdate.update_id, TelegramUpdate.payload).where(wanted)
+    payloads = {row.update_id: row.payload for row in connection.execute(query)} if rows else {}
+    return {row.id: _kind(payloads.get(row.update_id)) for row in rows}
+
+
+def _kind(payload: Any) -> str:
+    message = (payload.get("message") or payload.get("edited_message")) if isinstance(payload, dict) else None
+    known = (words for name, words in _KINDS.items() if isinstance(message, dict) and name in message)
+    return next(known, "")
 
 
 def can_be_answered(connection: Connection, user_id: int) -> bool:
@@ -48,13 +125,13 @@ def can_be_answered(connection: Connection, user_id: int) -> bool:
     return connection.scalar(sa.select(Chat.chat_id).where(Chat.chat_id == user_id)) is not None
 
 
-def answer(work: Work, user_id: int, text: str) -> int:
-    """Queues a message to this person; returns its id. Raises Refused."""
+def answer(work: Work, user_id: int, name: str, text: str) -> int:
+    """Queues a message to this person, whose name the audit keeps; returns its id. Raises Refused."""
     text = checked(text)
     if not can_be_answered(work.connection, user_id):
         raise Refused({"text": ["This person has not written to the bot yet; before that, it may not write to them."]})
     message_id = outbox.queue(work.connection, user_id, text)
-    audit.note(work.connection, "write to", "bot user", user_id, f"bot user {user_id}", {"text": [None, text]})
+    audit.note(work.connection, "write to", "bot user", user_id, name, {"text": [None, text]})
     return message_id
 
 
@@ -134,6 +211,22 @@ def reachable(connection: Connection) -> int:
 def allowed(connection: Connection) -> int:
     """How many people are allowed."""
     return connection.scalar(sa.select(sa.func.count()).where(TelegramUser.status == "allowed")) or 0
+
+
+def broadcast(connection: Connection, account_id: int, text: str, once: str) -> tuple[int, bool]:
+    """Stores the job that sends the text to everybody; its id, and whether it is new.
+
+    once: a word of the page on which it was confirmed. A second click there, or one after going back, is the same job.
+    """
+    # On PostgreSQL two clicks at the same moment come one after the other here.
+    connection.execute(sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    mine = sa.select(Job.id, Job.parameters).where(Job.task == "broadcast", Job.account_id == account_id)
+    for row in connection.execute(mine.order_by(Job.id.desc()).limit(_RECENT)):
+        if once and row.parameters.get("once") == once:
+            return row.id, False
+    job_id = store(connection, account_id, TITLE, "broadcast", {"text": text, "once": once})
+    audit.note(connection, "broadcast", "job", job_id, TITLE, {"text": [None, text]})
+    return job_id, True
 
 
 def _count(connection: Connection, _parameters: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 from sqlalchemy.engine import Engine
 
 from daybook import sql
+from daybook.admin.asked import Asked
 from daybook.admin.described import Table
-from daybook.admin.listing import Asked, conditions, selected
+from daybook.admin.listing import conditions, selected
 
 _BLOCK = 1000
-# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV injection"); some pass over blanks before it.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_LAYS_OUT = ("\t", "\r", "\n")
+_PASSED_OVER = re.compile(r"[\s\0\u200b-\u200f\u2060\ufeff]*")
 
 
 def stream(
@@ -47,11 +51,13 @@ def cell(value: Any, zone: tzinfo) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    begins = text[_PASSED_OVER.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing at least
+    return f"'{text}" if text.startswith(_LAYS_OUT) or begins.startswith(_FORMULA) else text
 
 
 def line(cells: Sequence[str]) -> bytes:
-    """One line of the file (RFC 4180)."""
+    """One line of the file (RFC 4180). Every cell stands in quotes: where commas are written in numbers, spreadsheets
+    part cells at semicolons, and what follows one would be a cell of its own."""
     buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
+    csv.writer(buffer, quoting=csv.QUOTE_ALL).writerow(cells)
     return buffer.getvalue().encode("utf-8", "replace")

@@ -30,8 +30,9 @@ class CannotGo(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What deleting means: the rows by their titles (the first SHOWN), how many they are, and what goes along."""
+    """What deleting means: the rows, the titles of the first SHOWN, how many they are, and what goes along."""
 
+    keys: list[Any]
     titles: list[str]
     count: int
     going: list[Going]
@@ -40,7 +41,7 @@ class Plan:
     @property
     def mark(self) -> str:
         """Sixteen letters that differ when something else would go."""
-        counts = [self.count, [(part.what, part.many, part.stays) for part in self.going]]
+        counts = [self.keys, [(part.what, part.many, part.stays) for part in self.going]]
         return hashlib.sha256(json.dumps(counts).encode()).hexdigest()[:16]
 
     @property
@@ -57,6 +58,7 @@ def plan(connection: Connection, table: Table, keys: Sequence[Any]) -> Plan:
     rows = connection.execute(query).all()
     there = [row[0] for row in rows]
     return Plan(
+        there,
         [str(row.title) for row in rows[:SHOWN]],
         len(there),
         [part for part in table.deletion.going(connection, there) if part.many] if there else [],
@@ -72,12 +74,16 @@ def delete(
     Raises NotAsShown, CannotGo, and Refused where something is in the way at this moment.
     """
     assert table.deletion is not None
-    with table.deletion.around(engine, keys):
+    works: list[Work] = []
+
+    def work() -> int:
         with engine.begin() as connection:
-            work = Work(engine, settings, account_id, connection)
-            count = delete_in(work, table, keys, shown)
-        for following in work.afterwards:
-            following()
+            works.append(Work(engine, settings, account_id, connection))
+            return delete_in(works[-1], table, keys, shown)
+
+    with table.deletion.around(engine, keys):
+        count = sql.again_after_deadlock(work)
+        works[-1].follow_up()
     outbox.wake(engine, settings)
     return count
 
@@ -89,6 +95,7 @@ def delete_in(work: Work, table: Table, keys: Sequence[Any], shown: str = "") ->
     chosen = sql.is_one_of(connection, table.key, list(keys))
     locked = sa.select(table.key).where(chosen).order_by(table.key).with_for_update()
     there = list(connection.scalars(locked))
+    table.deletion.lock(connection, there)
     agreed = plan(connection, table, there)
     if shown and agreed.mark != shown:
         raise NotAsShown

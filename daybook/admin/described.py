@@ -1,5 +1,6 @@
 """What a table says of itself, and what the pages of the admin area are made of."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from sqlalchemy.engine import Connection, Engine
 from daybook.admin.filters import Filter
 from daybook.admin.searching import Search
 from daybook.config import Settings
+
+log = logging.getLogger(__name__)
 
 Key = int | str
 Kind = Literal["text", "long", "time", "number", "bytes", "status", "flag", "json"]
@@ -31,6 +34,14 @@ class Work:
         """The transaction; an action that makes its own has none here."""
         assert self.transaction is not None
         return self.transaction
+
+    def follow_up(self) -> None:
+        """Does what follows the commit. What is done is done: a file that cannot be removed undoes nothing."""
+        for following in self.afterwards:
+            try:
+                following()
+            except (OSError, sa.exc.SQLAlchemyError):
+                log.exception("something is left over after a change that was made")
 
 
 class Refused(ValueError):
@@ -102,13 +113,15 @@ class Going:
 @dataclass(frozen=True)
 class Deletion:
     """How rows are deleted. going: what goes along. obstacles: sentences, why they cannot go. around: what has to be
-    held meanwhile, such as the lock of a source; raises Refused. audited: False where `delete` itself writes down what
+    held meanwhile, such as the lock of a source; raises Refused. lock: what is locked beside the rows themselves, so
+    that nothing is added to what goes along once it is counted. audited: False where `delete` itself writes down what
     went."""
 
     delete: Callable[[Work, Sequence[Any]], None]
     going: Callable[[Connection, Sequence[Any]], list[Going]] = lambda _connection, _keys: []
     obstacles: Callable[[Connection, Sequence[Any]], list[str]] = lambda _connection, _keys: []
     around: Callable[[Engine, Sequence[Any]], AbstractContextManager[Any]] = lambda _engine, _keys: nullcontext()
+    lock: Callable[[Connection, Sequence[Any]], None] = lambda _connection, _keys: None
     audited: bool = True
     # More than so many things at once go in the background, with a page that shows how far it is.
     at_once: int = 50_000
@@ -125,6 +138,7 @@ class Action:
     label: str
     run: Callable[[Work, Sequence[Any]], int]
     done: str  # "{count} allowed"
+    none: str = "Nothing had to be changed."  # said where it has changed none of them
     asks: str = ""
     danger: bool = False
     alone: bool = False

@@ -1,6 +1,7 @@
 """Filters of a list: each is one word in its address, and tells what could be chosen next."""
 
 import calendar
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -13,6 +14,7 @@ from daybook.admin.searching import contains
 
 _MOST_YEARS = 12
 _MOST_FOUND = 10
+_DATE = re.compile(r"(?:19|2\d)\d\d(?:-\d\d){0,2}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -97,19 +99,16 @@ class Dates:
 
 def _span(text: str) -> tuple[date, date] | None:
     """The first day, and the one after the last."""
+    if _DATE.fullmatch(text) is None:
+        return None
+    year, *rest = map(int, text.split("-"))
     try:
-        parts = [int(part) for part in text.split("-")] if text.isascii() else []
-        if len(parts) == 1 and 1900 <= parts[0] <= 2999:
-            return date(parts[0], 1, 1), date(parts[0] + 1, 1, 1)
-        if len(parts) == 2 and 1900 <= parts[0] <= 2999:
-            first = date(parts[0], parts[1], 1)
-            return first, (first + timedelta(days=31)).replace(day=1)
-        if len(parts) == 3 and 1900 <= parts[0] <= 2999:
-            day = date(*parts)
-            return day, day + timedelta(days=1)
+        if not rest:
+            return date(year, 1, 1), date(year + 1, 1, 1)
+        first = date(year, *rest, *([1] if len(rest) == 1 else []))
     except ValueError:
-        pass
-    return None
+        return None
+    return first, (first + timedelta(days=31)).replace(day=1) if len(rest) == 1 else first + timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -153,4 +152,6 @@ Filter = OneOf | Dates | Related
 def whole_number(text: str) -> int | None:
     """The id that the text is; None where it is none."""
     digits = text.strip().removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 18 else None
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19):
+        return None
+    return int(text) if int(digits) < 2**63 else None

@@ -7,6 +7,7 @@ on a job holds its lock, which ends with the process (daybook/sql.py).
 import contextvars
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from daybook import audit, outbox, sql
-from daybook.admin.deleting import CannotGo
+from daybook.admin.deleting import CannotGo, NotAsShown
 from daybook.admin.described import Refused, Work
 from daybook.config import Settings
 from daybook.models import Account, Job, utc_now
@@ -25,6 +26,13 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 OPEN = ("waiting", "running")
+_LOOK_AGAIN = 2.0  # seconds until somebody who found the job's lock taken looks whether its holder is still there
+# Seconds between two batches, or as long as the one took: whoever waits to write into SQLite looks every tenth of a
+# second, and would find it taken each time.
+_GIVE_WAY = 0.12
+_TRY_AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # seconds, while the database is away
+_DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_MISTAKE = "Daybook made a mistake and has written it down."
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,20 @@ def start(
     engine: Engine, settings: Settings, account_id: int, title: str, task: str, parameters: Mapping[str, Any]
 ) -> int:
     """Stores the job and begins it in a thread of this process; returns its id."""
-    values = {"account_id": account_id, "title": title[:200], "task": task, "parameters": dict(parameters)}
     with engine.begin() as connection:
-        job_id = connection.execute(sa.insert(Job).values(values).returning(Job.id)).scalar_one()
-    _in_background(engine, settings, job_id)
+        job_id = store(connection, account_id, title, task, parameters)
+    begin(engine, settings, job_id)
     return job_id
 
 
-def _in_background(engine: Engine, settings: Settings, job_id: int) -> None:
+def store(connection: Connection, account_id: int, title: str, task: str, parameters: Mapping[str, Any]) -> int:
+    """Stores the job and returns its id; once this is committed, `begin` it."""
+    values = {"account_id": account_id, "title": title[:200], "task": task, "parameters": dict(parameters)}
+    return connection.execute(sa.insert(Job).values(values).returning(Job.id)).scalar_one()
+
+
+def begin(engine: Engine, settings: Settings, job_id: int) -> None:
+    """Begins a job that is stored, in a thread of this process."""
     # The thread works for whoever began it, and has nothing of this request but that.
     target = contextvars.Context().run
     threading.Thread(target=target, args=(run, engine, settings, job_id), name=f"job-{job_id}", daemon=True).start()
@@ -76,76 +90,121 @@ def resume(engine: Engine, settings: Settings) -> None:
     with sql.only_reading(), engine.connect() as connection:
         left = list(connection.scalars(sa.select(Job.id).where(Job.status.in_(OPEN)).order_by(Job.id)))
     for job_id in left:
-        _in_background(engine, settings, job_id)
+        begin(engine, settings, job_id)
 
 
 def run(engine: Engine, settings: Settings, job_id: int) -> None:
-    """Works on the job until its end, unless somebody else does."""
-    try:
-        with sql.Locks(engine) as locks:
-            if locks.try_lock("job", job_id):
+    """Works on the job until its end. Where somebody else does, this waits for that end, or goes on when they die."""
+    failures = 0
+    while True:
+        try:
+            if _attempt(engine, settings, job_id):
+                return
+            pause = _LOOK_AGAIN
+        except _DATABASE_AWAY:
+            log.exception("job %s stopped: the database is away, or too busy to write into", job_id)
+            if failures == len(_TRY_AGAIN):
+                log.error("job %s goes on after the next start", job_id)
+                return
+            pause = _TRY_AGAIN[failures]
+            failures += 1
+        time.sleep(pause)
+
+
+def _attempt(engine: Engine, settings: Settings, job_id: int) -> bool:
+    """Whether the job has ended; False while somebody else holds its lock."""
+    with sql.Locks(engine) as locks:
+        if locks.try_lock("job", job_id):
+            try:
                 _run(engine, settings, job_id)
-    except (Refused, CannotGo) as error:
-        _end(engine, job_id, "failed", str(error))
-    except sa.exc.OperationalError:
-        log.exception("job %s stopped: the database is away; it goes on after the next start", job_id)
-    except Exception:
-        log.exception("job %s failed", job_id)
-        _end(
-            engine, job_id, "failed", "Daybook made a mistake and has written it down. What was done until then stays."
-        )
+            except (Refused, CannotGo) as error:
+                _end(engine, job_id, "failed", str(error))
+            except NotAsShown:
+                _end(engine, job_id, "failed", "Something else would have gone than was shown.")
+            except _DATABASE_AWAY:
+                raise
+            except Exception:
+                log.exception("job %s failed", job_id)
+                _end(engine, job_id, "failed", _MISTAKE)
+            return True
+    with sql.only_reading(), engine.connect() as connection:
+        return connection.scalar(sa.select(Job.status).where(Job.id == job_id)) not in OPEN
 
 
 def _run(engine: Engine, settings: Settings, job_id: int) -> None:
     with sql.only_reading(), engine.connect() as connection:
-        job = connection.execute(sa.select(Job.__table__).where(Job.id == job_id)).one()
-        who = connection.scalar(sa.select(Account.username).where(Account.id == job.account_id))
-    if job.status not in OPEN:
+        job = connection.execute(sa.select(Job.__table__).where(Job.id == job_id)).one_or_none()
+        named = sa.select(Account.username).join(Job, Job.account_id == Account.id).where(Job.id == job_id)
+        who = connection.scalar(named)
+    if job is None or job.status not in OPEN:
         return
-    task = TASKS[job.task]
+    task = TASKS.get(job.task)
+    if task is None:
+        raise Refused("This Daybook knows no such work.")
     with audit.acting(audit.Actor("page", who or "an account that is gone", job.account_id)):
         if job.total is None:
             with sql.snapshot(engine) as connection:
                 total = task.count(connection, job.parameters)
             _update(engine, job_id, status="running", total=total)
-        position, counted = job.position, True
-        while counted:
+        position, goes_on = job.position, True
+        while goes_on:
             with sql.only_reading(), engine.connect() as connection:
                 following = task.keys(connection, job.parameters, _read(position), task.batch(job.parameters))
             if not following:
                 _end(engine, job_id, "done")
                 return
+            begun = time.monotonic()
             with task.around(engine, job.parameters, following):
-                counted = _batch(engine, settings, task, job, following)
+                goes_on = _batch(engine, settings, task, job, position, following)
             position = _write(following[-1])
             outbox.wake(engine, settings)
+            time.sleep(min(_GIVE_WAY, time.monotonic() - begun))
 
 
-def _batch(engine: Engine, settings: Settings, task: Task, job: Any, keys: list[Any]) -> bool:
+def _batch(engine: Engine, settings: Settings, task: Task, job: Any, position: str | None, keys: list[Any]) -> bool:
     """One transaction's worth; False when the job is to end."""
-
-    changed = None
+    alone = task.alone(job.parameters)
+    changed = 0
+    if alone:
+        with engine.begin() as connection:
+            account_id, goes_on = _claimed(connection, job.id, position)
+        if not goes_on:
+            return False
+        changed = task.work(Work(engine, settings, account_id), job.parameters, keys)
     works: list[Work] = []
-    if task.alone(job.parameters):
-        changed = task.work(Work(engine, settings, job.account_id), job.parameters, keys)
 
     def work() -> bool:
         with engine.begin() as connection:
-            row = connection.execute(sa.select(Job.cancel_requested).where(Job.id == job.id).with_for_update()).one()
-            if row.cancel_requested:
-                ended = {"status": "cancelled", "finished_at": utc_now()}
-                connection.execute(sa.update(Job).where(Job.id == job.id).values(ended))
+            account_id, goes_on = _claimed(connection, job.id, position)
+            # What was done alone is done: it is noted, and the next batch finds that the job is to end.
+            if not goes_on and not alone:
                 return False
-            works.append(Work(engine, settings, job.account_id, connection))
-            done = task.work(works[-1], job.parameters, keys) if changed is None else changed
+            works.append(Work(engine, settings, account_id, connection))
+            done = changed if alone else task.work(works[-1], job.parameters, keys)
             progress = {"done": Job.done + len(keys), "changed": Job.changed + done, "position": _write(keys[-1])}
-            connection.execute(sa.update(Job).where(Job.id == job.id).values(progress))
-        return True
+            mine = Job.id == job.id, Job.position.is_not_distinct_from(position)
+            connection.execute(sa.update(Job).where(*mine).values(progress))
+        return goes_on
 
-    went_on = sql.again_after_deadlock(work)
-    for following in works[-1].afterwards if works else ():
-        following()
-    return went_on
+    goes_on = sql.again_after_deadlock(work)
+    if works:
+        works[-1].follow_up()
+    return goes_on
+
+
+def _claimed(connection: Connection, job_id: int, position: str | None) -> tuple[int | None, bool]:
+    """Whose work it is (None when they are gone meanwhile), and whether it goes on. The row is locked until the end of
+    the transaction; a job that is to end has ended with it."""
+    wanted = sa.select(Job.status, Job.cancel_requested, Job.position, Job.account_id).where(Job.id == job_id)
+    row = connection.execute(wanted.with_for_update()).one()
+    # The job's lock can be lost with its connection; then somebody else may have gone on already.
+    if row.status not in OPEN or row.position != position:
+        return None, False
+    if row.cancel_requested:
+        ended = {"status": "cancelled", "finished_at": utc_now()}
+        connection.execute(sa.update(Job).where(Job.id == job_id).values(ended))
+        return None, False
+    return row.account_id, True
 
 
 def _write(key: Any) -> str:

@@ -5,11 +5,10 @@ most `MOST_KEYS` rows that match. Where there are no more, exactly those are sor
 beginning. Where there are more, they lie so close that walking along the index of the order soon has a page of them.
 """
 
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,44 +16,14 @@ from sqlalchemy.engine import Connection, Engine
 
 from daybook import sql
 from daybook.admin import searching
-from daybook.admin.described import Column, Table
+from daybook.admin.asked import Asked, order_of, place_of
+from daybook.admin.described import Table
 from daybook.admin.filters import Choice, Filter
 
 PAGE = 50
 MOST_KEYS = 5_000
 MOST_COUNTED = 1_000  # per choice of a filter
 _PATIENCE = 0.08  # seconds for the counts of all filters; those that are not counted by then go without
-_LONGEST = 300  # characters of a value in an address
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What an address asks of a list. after, before: the last, or first, row of the page that is left."""
-
-    sort: str
-    search: str = ""
-    chosen: Mapping[str, str] = field(default_factory=dict)
-    after: tuple[Any, Any] | None = None
-    before: tuple[Any, Any] | None = None
-
-    @property
-    def narrows(self) -> bool:
-        """Whether it asks for less than every row."""
-        return bool(self.search or self.chosen)
-
-    def arguments(self, table: Table) -> dict[str, str]:
-        """The same as an address says it, without the place within the list."""
-        sort = {} if self.sort == table.order else {"sort": self.sort}
-        return ({"q": self.search} if self.search else {}) | dict(self.chosen) | sort
-
-    def sorted_by(self, table: Table, name: str) -> dict[str, str]:
-        """The address that sorts by this column: upwards at first, then downwards."""
-        return replace(self, sort=f"-{name}" if self.sort == name else name).arguments(table)
-
-    def with_choice(self, table: Table, name: str, value: str) -> dict[str, str]:
-        """The address with this choice; an empty value takes the filter off."""
-        chosen = {key: text for key, text in self.chosen.items() if key != name}
-        return replace(self, chosen=chosen | ({name: value} if value else {})).arguments(table)
 
 
 @dataclass(frozen=True)
@@ -93,63 +62,6 @@ class Listing:
     facets: list[Facet]
 
 
-# --- the address --------------------------------------------------------------------------------------------------
-
-
-def read(table: Table, arguments: Mapping[str, str], zone: tzinfo) -> Asked:
-    """What the address asks; whatever in it cannot be meant is left out."""
-    sort = arguments.get("sort", "")
-    column = table.column(sort.removeprefix("-"))
-    if column is None or not column.sort:
-        sort = table.order
-    chosen = {
-        filter_.name: text
-        for filter_ in table.filters
-        if (text := arguments.get(filter_.name, "").strip()[:_LONGEST]) and filter_.condition(text, zone) is not None
-    }
-    search = " ".join(searching.words_of(arguments.get("q", ""))) if table.search else ""
-    asked = Asked(sort, search, chosen)
-    return replace(
-        asked,
-        after=_read_place(table, asked, arguments.get("after", "")),
-        before=_read_place(table, asked, arguments.get("before", "")),
-    )
-
-
-def _order(table: Table, asked: Asked) -> tuple[Column, bool]:
-    column = table.column(asked.sort.removeprefix("-"))
-    assert column is not None
-    return column, asked.sort.startswith("-")
-
-
-def _place(table: Table, asked: Asked, row: Mapping[str, Any]) -> str:
-    value = row[_order(table, asked)[0].name]
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC).isoformat()
-    return json.dumps([value, row["key"]], separators=(",", ":"), ensure_ascii=False)
-
-
-def _read_place(table: Table, asked: Asked, text: str) -> tuple[Any, Any] | None:
-    if not text or len(text) > 3000:
-        return None
-    column, _ = _order(table, asked)
-    try:
-        value, key = json.loads(text)
-        if isinstance(column.value.type, sql.UtcDateTime | sa.DateTime):
-            value = datetime.fromisoformat(value)
-            value = value if value.tzinfo else None
-    except (ValueError, TypeError, RecursionError):
-        return None
-    kind = datetime if isinstance(value, datetime) else column.value.type.python_type
-    if kind is bool:
-        kind = bool if isinstance(value, bool) else str
-    if not isinstance(value, kind) or table.read_key(str(key)) != key:
-        return None
-    if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and abs(value) >= 2**63):
-        return None
-    return value, key
-
-
 # --- the rows -----------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +87,7 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
     with sql.snapshot(engine) as connection:
         searched = searching.condition(connection, table.search, asked.search)
         wanted = searched + _filtered(table, asked, zone)
-        keys = _matching(connection, table, wanted, MOST_KEYS + 1) if wanted else None
+        keys = matching(connection, table, wanted, MOST_KEYS + 1) if wanted else None
         query = selected(table)
         if keys is not None and len(keys) <= MOST_KEYS:
             count, more = len(keys), False
@@ -194,8 +106,8 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
         rows,
         count,
         more,
-        _place(table, asked, rows[-1]) if rows and following else None,
-        _place(table, asked, rows[0]) if rows and preceding else None,
+        place_of(table, asked, rows[-1]) if rows and following else None,
+        place_of(table, asked, rows[0]) if rows and preceding else None,
         facets,
     )
 
@@ -203,10 +115,25 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
 def _page(
     connection: Connection, table: Table, asked: Asked, query: sa.Select[Any]
 ) -> tuple[list[Mapping[str, Any]], bool, bool]:
-    """The rows in their order, and whether there are others after and before them."""
-    column, downwards = _order(table, asked)
+    """The rows in their order, and whether there are others after and before them. Where all rows on that side of the
+    place are gone meanwhile: the last page, or the first one."""
     backwards = asked.before is not None and asked.after is None
     place = asked.before if backwards else asked.after
+    found = _from(connection, table, asked, query, place, backwards)
+    if place is not None and not found[0]:
+        return _from(connection, table, asked, query, None, not backwards)
+    return found
+
+
+def _from(
+    connection: Connection,
+    table: Table,
+    asked: Asked,
+    query: sa.Select[Any],
+    place: tuple[Any, Any] | None,
+    backwards: bool,
+) -> tuple[list[Mapping[str, Any]], bool, bool]:
+    column, downwards = order_of(table, asked)
     falling = downwards != backwards
     by = (column.value, table.key)
     if place is not None:
@@ -217,11 +144,12 @@ def _page(
     beyond = len(found) > PAGE
     rows = found[:PAGE]
     if backwards:
-        return rows[::-1], True, beyond
+        return rows[::-1], place is not None, beyond
     return rows, beyond, place is not None
 
 
-def _matching(connection: Connection, table: Table, wanted: list[Any], limit: int) -> list[Any]:
+def matching(connection: Connection, table: Table, wanted: list[Any], limit: int) -> list[Any]:
+    """Keys that match, at most so many, in no order: the planner takes whatever index finds them."""
     return list(connection.scalars(sa.select(table.key).select_from(table.found_in).where(*wanted).limit(limit)))
 
 
@@ -291,9 +219,3 @@ def next_keys(connection: Connection, table: Table, wanted: list[Any], after: An
     """The keys that match and come after this one (None: from the first), in ascending order."""
     query = sa.select(table.key).select_from(table.found_in).where(*wanted).order_by(table.key).limit(limit)
     return list(connection.scalars(query if after is None else query.where(table.key > after)))
-
-
-def still_there(connection: Connection, table: Table, keys: list[Any]) -> list[Any]:
-    """Those of the keys whose rows exist, in ascending order."""
-    query = sa.select(table.key).where(sql.is_one_of(connection, table.key, keys)).order_by(table.key)
-    return list(connection.scalars(query))

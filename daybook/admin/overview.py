@@ -1,22 +1,24 @@
 """What the first page of the admin area tells: what waits, and what went wrong."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from daybook.admin.jobs import OPEN
 from daybook.admin.tables.users import TITLE
-from daybook.models import WAITING, Account, Job, Message, TelegramUpdate, TelegramUser, Upload
+from daybook.models import WAITING, Job, Message, TelegramUpdate, TelegramUser, Upload, utc_now
 
 SHOWN = 10
-_MOST = 1000
+MOST = 1000
+_LATELY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Few:
-    """The newest rows of a kind, and how many there are, at most _MOST; more: there are more than that."""
+    """The newest rows of a kind, and how many there are, at most MOST; more: there are more than that."""
 
     rows: list[Any]
     count: int
@@ -25,21 +27,23 @@ class Few:
 
 @dataclass(frozen=True)
 class Outbox:
-    """What waits to be sent, since when the oldest does, and what was given up."""
+    """What waits to be sent, since when the oldest does, what has failed, and what cannot be delivered because the
+    person has blocked the bot. Counts end at MOST."""
 
     waiting: int
     oldest: datetime | None
     failed: int
+    gone: int
 
 
 def _few(connection: Connection, query: Any, order: Any) -> Few:
     rows = list(connection.execute(query.order_by(order.desc()).limit(SHOWN)))
     count = _count(connection, query)
-    return Few(rows, min(count, _MOST), count > _MOST)
+    return Few(rows, min(count, MOST), count > MOST)
 
 
 def _count(connection: Connection, query: Any) -> int:
-    few = query.order_by(None).limit(_MOST + 1).subquery()
+    few = query.order_by(None).limit(MOST + 1).subquery()
     return connection.scalar(sa.select(sa.func.count()).select_from(few)) or 0
 
 
@@ -66,12 +70,15 @@ def failed_updates(connection: Connection) -> Few:
 def outbox(connection: Connection) -> Outbox:
     """What is on its way out."""
     waiting = sa.select(Message.id).where(WAITING)
-    failed = sa.select(Message.id).where(Message.direction == "out", Message.status.in_(("failed", "gone")))
+    failed, gone = (
+        _count(connection, sa.select(Message.id).where(Message.direction == "out", Message.status == status))
+        for status in ("failed", "gone")
+    )
     oldest = connection.scalar(sa.select(sa.func.min(Message.sent_at)).where(WAITING))
-    return Outbox(_count(connection, waiting), oldest, _count(connection, failed))
+    return Outbox(min(_count(connection, waiting), MOST), oldest, min(failed, MOST), min(gone, MOST))
 
 
-def open_jobs(connection: Connection) -> list[Any]:
-    """Work that is under way."""
-    query = sa.select(Job.__table__, Account.username).outerjoin(Account, Account.id == Job.account_id)
-    return list(connection.execute(query.where(Job.status.in_(("waiting", "running"))).order_by(Job.id)))
+def jobs(connection: Connection) -> list[Any]:
+    """Work that is under way or has ended within a day, for those who have closed its page; the newest first."""
+    lately = sa.or_(Job.status.in_(OPEN), Job.finished_at > utc_now() - _LATELY)
+    return list(connection.execute(sa.select(Job.__table__).where(lately).order_by(Job.id.desc()).limit(SHOWN)))

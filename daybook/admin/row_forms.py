@@ -4,7 +4,8 @@ and what was changed is written down."""
 import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from daybook.config import Settings
 from daybook.times import TimeError, zone_named
 
 _LARGEST = 2**63 - 1
+_SHOWN = 300  # characters of what somebody else has saved
+# Letters that show nothing, as which Unicode does not count them: fillers of Hangul, the empty pattern of Braille.
+_INVISIBLE = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 class Gone(LookupError):
@@ -66,6 +70,10 @@ class Editor:
         """What was typed, as it came; what is not a text of the form is left out."""
         return {field.name: form.get(field.name, "") for field in self.fields(adding)}
 
+    def begun(self, given: Mapping[str, str]) -> dict[str, str]:
+        """An untouched form in which the address has filled in some fields."""
+        return {name: given.get(name, text) for name, text in self.empty().items()}
+
     def load(self, connection: Connection, key: Key) -> tuple[dict[str, str], str]:
         """The row as the form says it, and its mark, by which it is noticed when it is another one; raises Gone."""
         values = self.form.load(connection, key)
@@ -85,27 +93,40 @@ class Editor:
     def add(self, typed: Mapping[str, str]) -> Key:
         """Adds the row, and returns its key; raises Refused."""
         assert self.form.add is not None
-        values = self._read(typed, adding=True)
-        with self.engine.begin() as connection:
-            try:
-                key = self.form.add(self._work(connection), values)
-            except sa.exc.IntegrityError as error:
-                raise Refused(self._there_already()) from error
-            if self.form.audited:
-                shown = _without_secrets(self.fields(True), values)
-                self._note(connection, "create", key, {name: [None, value] for name, value in shown.items()})
+        add, values = self.form.add, self._read(typed, adding=True)
+
+        def work() -> Key:
+            with self.engine.begin() as connection:
+                try:
+                    key = add(self._work(connection), values)
+                except sa.exc.IntegrityError as error:
+                    raise Refused(self._there_already()) from error
+                if self.form.audited:
+                    shown = _without_secrets(self.fields(True), values)
+                    self._note(connection, "create", key, {name: [None, value] for name, value in shown.items()})
+                return key
+
+        with self._complaints_where_they_belong(adding=True):
+            key = sql.again_after_deadlock(work)
         outbox.wake(self.engine, self.settings)
         return key
 
     def change(self, key: Key, typed: Mapping[str, str], seen: str) -> None:
         """Changes the row, unless it is another one than was seen; raises Refused, ChangedMeanwhile, Gone."""
-        assert self.form.change is not None
         values: Mapping[str, Any] = {}
         refused: Refused | None = None
         try:
             values = self._read(typed, adding=False)
         except Refused as error:  # said after that somebody else has changed the row: that comes first
             refused = error
+        with self._complaints_where_they_belong(adding=False):
+            sql.again_after_deadlock(lambda: self._change(key, typed, seen, values, refused))
+        outbox.wake(self.engine, self.settings)
+
+    def _change(
+        self, key: Key, typed: Mapping[str, str], seen: str, values: Mapping[str, Any], refused: Refused | None
+    ) -> None:
+        assert self.form.change is not None
         with self.engine.begin() as connection:
             # On PostgreSQL the row is locked, or two that look at the same moment would both find it as they knew it.
             connection.execute(sa.select(self.table.key).where(self.table.key == key).with_for_update())
@@ -125,18 +146,30 @@ class Editor:
             )
             if self.form.audited and changes:
                 self._note(connection, "change", key, changes)
-        outbox.wake(self.engine, self.settings)
 
     def _refuse(self, connection: Connection, now: Mapping[str, Any], typed: Mapping[str, str]) -> None:
         fields = {field.name: field for field in self.fields(False)}
         texts = {name: as_text(field, now.get(name)) for name, field in fields.items() if field.kind != "password"}
         options = self.options(connection, False)
+        # Who of the two has changed it cannot be told, and is not said: what counts is what would be lost.
         complaints = {
-            name: [f"Somebody else has changed this to “{options.get(name, {}).get(text, text)}”."]
+            name: [_is_now(fields[name], options.get(name, {}).get(text, text))]
             for name, text in texts.items()
             if text != typed.get(name, "").replace("\r\n", "\n")
         }
         raise ChangedMeanwhile(texts, mark(now), complaints)
+
+    @contextmanager
+    def _complaints_where_they_belong(self, adding: bool) -> Iterator[None]:
+        """A complaint about what is no field of this form is one about the form as a whole."""
+        try:
+            yield
+        except Refused as error:
+            names = {field.name for field in self.fields(adding)}
+            complaints: dict[str, list[str]] = {}
+            for name, sentences in error.complaints.items():
+                complaints.setdefault(name if name in names else "", []).extend(sentences)
+            raise Refused(complaints) from error
 
     def _read(self, typed: Mapping[str, str], adding: bool) -> Mapping[str, Any]:
         complaints: dict[str, list[str]] = {}
@@ -162,6 +195,12 @@ class Editor:
         row = find_row(connection, self.table, key)
         title = str(row["title"]) if row else str(key)
         audit.note(connection, action, self.table.object_type, key, title, changes)
+
+
+def _is_now(field: Field, text: str) -> str:
+    if field.kind == "flag":
+        return f"It is “{text or 'no'}” now."
+    return f"It is “{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}” now." if text else "It is empty now."
 
 
 def _without_secrets(fields: list[Field], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +232,7 @@ def read_field(field: Field, text: str, options: Mapping[str, str]) -> Any:
     if field.kind == "password":
         return text
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").strip()
-    if not text:
+    if not any(_is_seen(letter) for letter in text):
         if field.required:
             raise ValueError(f"{field.label}: this may not be empty.")
         return None if field.kind == "whole" else ""
@@ -215,21 +254,25 @@ def read_field(field: Field, text: str, options: Mapping[str, str]) -> Any:
     return text
 
 
+def _is_seen(letter: str) -> bool:
+    return letter not in _INVISIBLE and unicodedata.category(letter) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
+
+
 def _check_letters(field: Field, text: str) -> None:
     many_lines = field.kind in ("long", "json")
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError(f"{field.label}: it holds a character that cannot be kept; type it again by hand.")
-    if not many_lines and any(unicodedata.category(letter) == "Cc" for letter in text):
+    if not many_lines and any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
         raise ValueError(f"{field.label}: use one line, without control characters.")
 
 
 def _whole_number(field: Field, text: str) -> int:
     plain = text.replace("\u2212", "-").replace("\u202f", "").replace(" ", "")
-    digits = plain.removeprefix("-").removeprefix("+")
+    digits = plain[1:] if plain[:1] in ("-", "+") else plain
     if not (digits.isascii() and digits.isdecimal()):
         raise ValueError(f"{field.label}: “{text[:40]}” is not a whole number; write digits only, such as 123456789.")
-    if len(digits) > 19 or abs(int(plain)) > _LARGEST:
-        raise ValueError(f"{field.label}: the number is too large; {_LARGEST} is the largest.")
+    if len(digits.lstrip("0")) > 19 or int(digits) > _LARGEST:
+        raise ValueError(f"{field.label}: the number is too large; −{_LARGEST} to {_LARGEST} can be kept.")
     return int(plain)
 
 

@@ -1,6 +1,6 @@
 """A search: every word of it must be found in one of a table's fields."""
 
-from collections.abc import Callable
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,9 @@ class Through:
 
     def condition(self, connection: Connection, word: str) -> Any:
         wanted = sa.select(self.key).where(sa.or_(*(contains(column, word) for column in self.found_in)))
-        keys = list(connection.scalars(wanted.limit(_MOST_RELATED)))
+        keys = list(connection.scalars(wanted.limit(_MOST_RELATED + 1)))
+        if len(keys) > _MOST_RELATED:  # so many that the rows that refer to them are never far
+            return self.column.in_(wanted)
         return self.column.in_(keys) if keys else None
 
 
@@ -59,9 +61,21 @@ def contains(column: Any, word: str) -> Any:
     """The column holds the word, whatever its letters' case; a wildcard in it is a letter like any other.
 
     One or two letters are found only where a word begins: they are anywhere in most texts, and an index of three-letter
-    parts finds them together with the space before them.
+    parts finds them together with the space before them. Letters without case, such as Chinese ones, are found
+    anywhere, because they are written without spaces.
     """
-    if len(word) >= 3 or not word.isalnum():
+    return sa.or_(*(_contains(column, form) for form in _forms(word)))
+
+
+def _forms(word: str) -> list[str]:
+    """The ways of writing it that the database does not take for the same: SQLite, and PostgreSQL in the locale C, know
+    the case of A to Z only."""
+    return [word] if word.isascii() else sorted({word, word.lower(), word.upper(), word.capitalize()})
+
+
+def _contains(column: Any, word: str) -> Any:
+    anywhere = len(word) >= 3 or not word.isalnum() or any(unicodedata.category(letter) == "Lo" for letter in word)
+    if anywhere:
         return column.icontains(word, autoescape=True)
     return sa.or_(column.istartswith(word, autoescape=True), column.icontains(f" {word}", autoescape=True))
 
@@ -78,6 +92,3 @@ def condition(connection: Connection, fields: tuple[Search, ...], text: str) -> 
         ways = [way for way in (field.condition(connection, word) for field in fields) if way is not None]
         found.append(sa.or_(*ways) if ways else sa.false())
     return found
-
-
-Finder = Callable[[Connection, str], Any]

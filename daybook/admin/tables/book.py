@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import raw_copies, sql
+from daybook import sql
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
 from daybook.admin.filters import OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains
+from daybook.admin.tables.uploads import remove_copies
 from daybook.models import Chat, Counter, MessageReading, Reading, Replacement, Sensor, Source, Upload
 from daybook.source_lock import SourceBusy, give_up_after, lock_source
 
@@ -82,6 +82,7 @@ def _going_with_source(connection: Connection, keys: Sequence[int]) -> list[Goin
         Going("sensors", _count(connection, Sensor.source_id.in_(keys))),
         Going("readings", _readings(connection, Sensor.source_id.in_(keys))),
         Going("uploads, with their accounts of lines and the copies of their files", _uploads(connection, keys)),
+        _said(connection, MessageReading.sensor_id.in_(_sensors_of(keys).order_by(None))),
         Going("chats that record into it", _count(connection, Chat.source_id.in_(keys)), stays=True),
     ]
 
@@ -90,17 +91,23 @@ def _uploads(connection: Connection, source_ids: Sequence[int]) -> int:
     return _count(connection, Upload.source_id.in_(source_ids))
 
 
+def _sensors_of(source_ids: Sequence[int]) -> sa.Select[Any]:
+    return sa.select(Sensor.id).where(Sensor.source_id.in_(source_ids)).order_by(Sensor.id)
+
+
+def _lock_sensors(connection: Connection, source_ids: Sequence[int]) -> None:
+    # A chat counts its readings in the sensor's row: one that is under way has done so before, or finds no sensor.
+    connection.execute(_sensors_of(source_ids).with_for_update())
+
+
 def _delete_source(work: Work, keys: Sequence[int]) -> None:
     connection = work.connection
-    # A chat locks the sensor before it adds a reading, so that none comes after those that are deleted here.
-    sensors = sa.select(Sensor.id).where(Sensor.source_id.in_(keys)).order_by(Sensor.id).with_for_update()
-    _delete_readings(connection, list(connection.scalars(sensors)))
+    _delete_readings(connection, list(connection.scalars(_sensors_of(keys))))
     uploads = list(connection.scalars(sa.select(Upload.id).where(Upload.source_id.in_(keys))))
     connection.execute(sa.delete(Upload).where(sql.is_one_of(connection, Upload.id, uploads)))
     connection.execute(sa.delete(Sensor).where(Sensor.source_id.in_(keys)))
     connection.execute(sa.delete(Source).where(Source.id.in_(keys)))
-    folder = work.settings.instance_path / "uploads"
-    work.afterwards.extend(partial(raw_copies.remove, folder, upload_id) for upload_id in uploads)
+    remove_copies(work, uploads)
 
 
 _SENSORS = (
@@ -137,7 +144,7 @@ SOURCES = Table(
         _add_source,
         _change_source,
     ),
-    deletion=Deletion(_delete_source, _going_with_source, around=_locked, batch=1),
+    deletion=Deletion(_delete_source, _going_with_source, around=_locked, lock=_lock_sensors, batch=1),
     empty="No sources yet. The first upload makes one.",
     panel="admin/panels/source.html",
 )
@@ -174,11 +181,15 @@ def _change_sensor(work: Work, key: int, values: Mapping[str, Any]) -> None:
 
 
 def _going_with_sensor(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    said = sa.select(sa.func.count(sa.distinct(MessageReading.message_id))).where(MessageReading.sensor_id.in_(keys))
     return [
         Going("readings", _readings(connection, Sensor.id.in_(keys))),
-        Going("messages that recorded some of them", connection.scalar(said) or 0, stays=True),
+        _said(connection, MessageReading.sensor_id.in_(keys)),
     ]
+
+
+def _said(connection: Connection, *conditions: Any) -> Going:
+    said = sa.select(sa.func.count(sa.distinct(MessageReading.message_id))).where(*conditions)
+    return Going("messages that recorded some of them", connection.scalar(said) or 0, stays=True)
 
 
 def _delete_sensor(work: Work, keys: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ OBJECT_TYPES = (
     "chat",
     "counter",
     "file type",
+    "job",
     "message",
     "sensor",
     "source",

@@ -183,6 +183,7 @@ UPDATES = Table(
             "Handle again",
             _handle_again,
             "{count} handled.",
+            none="None of them could be handled; the reason stands with each.",
             alone=True,
             fits=lambda row: row["processed_at"] is None,
         ),

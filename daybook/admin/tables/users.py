@@ -10,7 +10,7 @@ from daybook import people
 from daybook.admin.described import Action, Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
 from daybook.admin.filters import Dates, by_value
 from daybook.admin.searching import Contains, Number
-from daybook.models import Account, Message, TelegramUser, Upload
+from daybook.models import Account, Message, TelegramUser, Upload, utc_now
 
 STATUSES = {"pending": "Pending", "allowed": "Allowed", "blocked": "Blocked"}
 NAME = sa.func.trim(TelegramUser.first_name + " " + TelegramUser.last_name)
@@ -37,7 +37,9 @@ def _add(work: Work, values: Mapping[str, Any]) -> int:
 
 
 def _change(work: Work, key: int, values: Mapping[str, Any]) -> None:
-    work.connection.execute(sa.update(TelegramUser).where(TelegramUser.user_id == key).values(**values))
+    work.connection.execute(
+        sa.update(TelegramUser).where(TelegramUser.user_id == key).values(**values, updated_at=utc_now())
+    )
 
 
 def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:

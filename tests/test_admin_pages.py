@@ -1,0 +1,189 @@
+"""The admin area in a real browser: accessible, back and forward, and without JavaScript."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy.engine import Engine
+
+from tests.admin_book import fill, titles
+from tests.browser import check_accessible, check_narrow
+from tests.conftest import LiveServer, PageProblems, Person, sign_in
+from tests.telegram_standin import TelegramStandin
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+SECRET = "Only-for_tests-0123456789"
+
+
+@pytest.fixture
+def live_server(start_server: Callable[..., LiveServer], telegram: TelegramStandin) -> LiveServer:
+    """A server with a bot."""
+    telegram.webhook = {"url": "https://book.example/telegram/webhook"}
+    return start_server(
+        TELEGRAM_BOT_TOKEN=telegram.token, TELEGRAM_API_URL=telegram.url, TELEGRAM_WEBHOOK_SECRET=SECRET
+    )
+
+
+@pytest.fixture
+def ada(engine: Engine, make_account: Callable[..., Person]) -> Person:
+    """An admin of a book with 130 bot users and something in every table."""
+    fill(engine)
+    return make_account()
+
+
+PAGES = [
+    "/admin/",
+    "/admin/users/",
+    "/admin/users/?status=pending&q=an",
+    "/admin/users/?q=nobody+at+all",
+    "/admin/messages/?sender=1000",
+    "/admin/updates/",
+    "/admin/sensors/",
+    "/admin/uploads/",
+    "/admin/tokens/",
+    "/admin/audit/",
+    "/admin/users/add",
+    "/admin/file-types/1",
+    "/admin/users/1000",
+    "/admin/users/1000/history",
+    "/admin/users/1000/delete",
+    "/admin/messages/1",
+    "/admin/updates/8",
+    "/admin/sources/1/delete",
+    "/admin/accounts/1",
+    "/admin/jobs/1",
+    "/admin/jobs/2",
+    "/admin/webhook",
+    "/admin/broadcast",
+]
+
+
+def check_everywhere(page: Page, is_even: bool = True) -> None:
+    """Nothing is found on a desk by day and on a telephone by night; or the other way round, on every second page."""
+    for width, scheme in ((1280, "light"), (375, "dark")) if is_even else ((1280, "dark"), (375, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.wait_for_function("(theme) => document.documentElement.dataset.bsTheme === theme", arg=scheme)
+        page.wait_for_function("() => document.getAnimations().length === 0")
+        check_accessible(page)
+        check_narrow(page, width)
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_every_page_is_accessible_wide_and_narrow_by_day_and_night(
+    new_page: Callable[..., Page], ada: Person, problems: PageProblems
+) -> None:
+    page = new_page()
+    sign_in(page, ada)
+    for place, address in enumerate(PAGES):
+        page.goto(address)
+        if address == "/admin/":
+            page.get_by_text("Updates that wait at Telegram").wait_for()
+        assert page.locator("h1").count() == 1, address
+        assert page.locator(".btn-primary").count() <= 1, address
+        check_everywhere(page, place % 2 == 0)
+    problems.expect_status(422, 409)
+    page.goto("/admin/users/add")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("may not be empty").first).to_be_visible()
+    check_everywhere(page)
+    page.goto("/admin/broadcast")
+    page.get_by_label("Text").fill("The river rises")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("button", name="Send to")).to_be_visible()
+    check_everywhere(page)
+    page.goto("/admin/users/?status=blocked")
+    page.get_by_label("Which rows").select_option("all")
+    page.get_by_label("Action", exact=True).select_option("delete")
+    page.get_by_role("button", name="Go").click()
+    expect(page.get_by_role("button", name="Delete for good")).to_be_visible()
+    check_everywhere(page)
+    page.goto("/admin/users/")
+    page.locator('input[name="key"]').first.check()
+    expect(page.get_by_role("button", name="Go")).to_be_in_viewport()  # without scrolling past 50 rows
+    check_everywhere(page)
+
+
+def test_back_and_forward_restore_lists_and_their_addresses(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.goto("/admin/users/")
+    first = titles(page)
+    page.get_by_label("Search", exact=True).fill("rossi")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**q=rossi*")
+    found = titles(page)
+    assert all("Rossi" in name for name in found)
+    page.locator("#choice-status-blocked").click()
+    page.wait_for_url("**status=blocked*")
+    blocked, address = titles(page), page.url
+    assert 0 < len(blocked) < len(found)
+    page.reload()  # the address says all of it
+    assert titles(page) == blocked
+    page.locator("#rows-form tbody th a").first.click()
+    expect(page.get_by_role("heading", name="Conversation")).to_be_visible()
+    page.get_by_label("First name").fill("Clara")
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert page.url == address  # saving leads back to the list that one came from
+    page.go_back()
+    expect(page.get_by_role("heading", name="Conversation")).to_be_visible()
+    page.go_back()
+    for expected, box in ((blocked, "rossi"), (found, "rossi"), (first, "")):
+        expect(page.locator(".site-header")).to_be_visible()  # the whole page, and not the part alone
+        expect(page.get_by_label("Search", exact=True)).to_have_value(box)
+        expect(page.locator("#rows-form tbody th")).to_have_count(len(expected))
+        if expected != first:
+            page.evaluate("() => history.back()")
+    assert page.url.endswith("/admin/users/")
+    page.evaluate("() => history.forward()")
+    expect(page.get_by_label("Search", exact=True)).to_have_value("rossi")
+    assert len(titles(page)) == len(found)
+    # What htmx asks for at the address of a page is not taken for that page.
+    for address, words in (("/admin/webhook", "Webhook"), ("/admin/jobs/1", "Allow: bot users")):
+        page.goto(address)
+        page.evaluate("(path) => htmx.ajax('GET', path, {target: '#admin-news'})", address)
+        page.goto("/admin/")
+        page.go_back()
+        expect(page.get_by_role("heading", level=1, name=words)).to_be_visible()
+
+
+def test_all_of_it_works_without_javascript(
+    new_page: Callable[..., Page], ada: Person, telegram: TelegramStandin, problems: PageProblems
+) -> None:
+    problems.expect_status(422)
+    plain, page = new_page(java_script_enabled=False), new_page()
+    for one in (plain, page):
+        sign_in(one, ada)
+        one.goto("/admin/users/")
+        if one is plain:
+            one.locator(".filters-fold > summary").click()
+        one.get_by_label("Search", exact=True).fill("meyer")
+        one.get_by_role("button", name="Search").click()
+        one.wait_for_url("**q=meyer*")
+        if one is plain:
+            one.locator(".filters-fold > summary").click()
+        one.locator("#choice-status-allowed").click()
+        one.wait_for_url("**status=allowed*")
+        one.locator("#sort-user_id").click()
+        one.wait_for_url("**sort=user_id*")
+    assert plain.url == page.url
+    assert titles(plain) == titles(page) != []
+    assert plain.locator("[data-tick-all]").is_hidden()
+    plain.goto("/admin/users/")
+    plain.get_by_role("link", name="Next").click()
+    plain.get_by_role("link", name="Next").click()
+    assert len(titles(plain)) == 30
+    name = titles(plain)[0]
+    plain.get_by_label(f"Tick {name}", exact=True).check()
+    plain.get_by_label("Action", exact=True).select_option("block")
+    plain.get_by_role("button", name="Go").click()
+    expect(plain.locator(".alert")).to_contain_text(" blocked.")
+    plain.goto("/admin/users/1000")
+    plain.get_by_role("button", name="Send", exact=True).click()
+    expect(plain.get_by_text("Write something first.")).to_be_visible()
+    plain.get_by_label("Answer as the bot").fill("hello")
+    plain.get_by_role("button", name="Send", exact=True).click()
+    expect(plain.locator(".bubble").last).to_contain_text("hello")
+    telegram.wait_for(lambda: "hello" in telegram.texts(1000))
+    plain.goto("/admin/")
+    plain.get_by_role("link", name="Ask Telegram about the webhook").click()
+    expect(plain.get_by_text("https://book.example/telegram/webhook")).to_be_visible()
