@@ -1,7 +1,8 @@
 """How long the lists of the admin area take over a million messages: every page of a walk through sorting, searching,
 filtering and paging, asked for again and again in turns.
 
-    .venv/bin/python benchmarks/admin_lists.py [--messages 1000000] [--users 10000] [--repeat 20] [--database timescaledb|sqlite]
+    .venv/bin/python benchmarks/admin_lists.py [--messages 1000000] [--users 10000] [--repeat 20]
+        [--database timescaledb|sqlite]
 
 The messages are made by the database itself, three years of them. Figures are in benchmarks/README.md.
 """
@@ -26,7 +27,8 @@ PROMISED = 0.2  # seconds, p95 of each page
 
 WORDS = ("groceries", "coffee", "rent", "temperature", "diesel", "bread", "tickets", "water", "paper", "garden")
 SERIES = "generate_series(1, {count}) AS n"
-RECURSIVE = "(WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) SELECT n FROM numbers)"
+COUNTED = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+RECURSIVE = f"({COUNTED} SELECT n FROM numbers)"
 
 # {moment}: the time of row n of {count}, spread over three years until now.
 USERS = """INSERT INTO telegram_user (user_id, first_name, last_name, username, status, created_at)
@@ -43,8 +45,8 @@ CASE n % 2 WHEN 0 THEN 'in' ELSE 'out' END,
 CASE WHEN n % 200000 = 33 THEN 'failed' WHEN n % 2 = 0 THEN 'handled' ELSE 'sent' END, 'sendMessage', '{{}}', 0
 FROM {series}"""
 AUDIT = """INSERT INTO audit_entry (at, origin, actor, action, object_type, object_id, object_repr, changes)
-SELECT {moment}, CASE n % 3 WHEN 0 THEN 'chat' ELSE 'page' END, 'actor' || (n % 50), 'change', 'message', n, 'message ' || n,
-'{{}}' FROM {series}"""
+SELECT {moment}, CASE n % 3 WHEN 0 THEN 'chat' ELSE 'page' END, 'actor' || (n % 50), 'change', 'message', n,
+'message ' || n, '{{}}' FROM {series}"""
 
 PAGES = (
     "/admin/",

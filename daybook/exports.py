@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.engine import Engine
 
+from daybook import formula_cells
 from daybook.buckets import Bucket
 from daybook.readings import BLOCK, Block, Buckets, Reader, SensorRow, open_reader
 from daybook.times import EARLIEST, LATEST, Micros, iso_column
@@ -25,8 +26,6 @@ from daybook.times import EARLIEST, LATEST, Micros, iso_column
 # An Arrow array, or a text that is the same in every row.
 Texts: TypeAlias = Any
 
-# The last four are wide forms of the first, which some spreadsheets take for the same.
-_FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 FIGURES = ("min", "max", "mean", "sum", "count")
 
 
@@ -215,7 +214,7 @@ def _text(*pieces: Texts) -> bytes:
 
 def _name(name: str, export: Export) -> str:
     """The name, with an apostrophe before one that a spreadsheet would take for a formula."""
-    return f"'{name}" if export.for_people and name.startswith(_FORMULA_BEGINS) else name
+    return formula_cells.as_text(name) if export.for_people else name
 
 
 def _csv_row(cells: Sequence[str]) -> bytes:

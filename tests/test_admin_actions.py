@@ -46,6 +46,14 @@ def entries(engine: Engine) -> list[tuple[str, str]]:
         return sorted((row[0], row[1]) for row in connection.execute(query))
 
 
+def act_on_all(admin: FlaskClient, path: str, action: str) -> TestResponse:
+    """Chooses the action for all rows that match, and agrees to the question whether that is meant."""
+    wish = {"action": action, "rows": "all"}
+    page = admin.post(path, data=wish)
+    assert page.status_code == 200
+    return admin.post(path, data=wish | {"confirmed": "yes", "mark": hidden(page, "mark")})
+
+
 # --- which rows ---------------------------------------------------------------------------------------------------
 
 
@@ -72,13 +80,24 @@ def test_all_that_match_are_those_that_the_list_shows(admin: FlaskClient, engine
     add_users(engine, 60)
     add_users(engine, 5, first=100, status="blocked")
     for query, changed in (("q=ann5&status=pending", 11), ("status=blocked", 16), ("created_at=2025", 16)):
-        assert admin.post(f"/admin/users/act?{query}", data={"action": "allow", "rows": "all"}).status_code == 303
+        assert act_on_all(admin, f"/admin/users/act?{query}", "allow").status_code == 303
         assert len(entries(engine)) == changed
     assert sorted(key for key, status in status_of(engine).items() if status == "allowed") == [
         5,
         *range(50, 60),
         *range(100, 105),
     ]
+
+
+def test_all_that_match_are_asked_about_first(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 3)
+    page = admin.post("/admin/users/act?status=pending", data={"action": "block", "rows": "all"})
+    assert "Block: 3 bot users?" in page.text
+    assert set(status_of(engine).values()) == {"pending"}
+    add_users(engine, 1, first=50)
+    agreed = {"action": "block", "rows": "all", "confirmed": "yes", "mark": hidden(page, "mark")}
+    assert "Block: 4 bot users?" in admin.post("/admin/users/act?status=pending", data=agreed).text
+    assert set(status_of(engine).values()) == {"pending"}
 
 
 def test_nothing_is_done_when_nobody_knows_to_what(admin: FlaskClient, engine: Engine) -> None:
@@ -106,9 +125,9 @@ def test_an_action_on_a_row_s_own_page(admin: FlaskClient, engine: Engine) -> No
 
 def test_more_than_two_hundred_rows_become_a_job(admin: FlaskClient, engine: Engine) -> None:
     add_users(engine, 200)
-    assert admin.post("/admin/users/act", data={"action": "allow", "rows": "all"}).location == "/admin/users/"
+    assert act_on_all(admin, "/admin/users/act", "allow").location == "/admin/users/"
     add_users(engine, 201, first=1000)
-    answer = admin.post("/admin/users/act?status=pending", data={"action": "block", "rows": "all"})
+    answer = act_on_all(admin, "/admin/users/act?status=pending", "block")
     assert answer.location == "/admin/jobs/1"
     job = wait_for_job(engine)
     assert (job.status, job.total, job.done, job.changed) == ("done", 201, 201, 201)
@@ -149,9 +168,10 @@ def test_given_up_messages_are_sent_again_and_failed_updates_handled_again(admin
         rows = [{"update_id": n, "received_at": NOON, "payload": {"update_id": n}} for n in (1, 2)]
         connection.execute(sa.insert(TelegramUpdate), rows)
         connection.execute(sa.update(TelegramUpdate).where(TelegramUpdate.update_id == 2).values(processed_at=NOON))
-    admin.post("/admin/messages/act", data={"action": "send-again", "rows": "all"})
-    admin.post("/admin/updates/act", data={"action": "handle-again", "rows": "all"})
-    assert [text.split()[0] for text in flashed(admin)] == ["2", "1"]
+    act_on_all(admin, "/admin/messages/act", "send-again")
+    assert flashed(admin)[0].startswith("2 ")
+    act_on_all(admin, "/admin/updates/act", "handle-again")
+    assert flashed(admin)[0].startswith("1 ")
     with engine.connect() as connection:
         assert list(connection.scalars(sa.select(Message.status).order_by(Message.id))) == [
             "queued",

@@ -66,6 +66,9 @@ def users(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
+LATELY = {"today": 1, "7days": 7, "30days": 30}
+
+
 def holds(text: str | None, word: str) -> bool:
     """Whether a search for the word finds this text."""
     text, low = (text or "").lower(), word.lower()
@@ -80,6 +83,11 @@ def is_left(row: dict[str, Any], asked: dict[str, str], zone: ZoneInfo) -> bool:
     names = row["first_name"], row["last_name"], row["username"]
     words = asked.get("q", "").split()
     day = row["created_at"].astimezone(zone).date().isoformat()
+    if asked.get("created_at") in LATELY:
+        age = (datetime.now(zone).date() - row["created_at"].astimezone(zone).date()).days
+        if not 0 <= age < LATELY[asked["created_at"]]:
+            return False
+        asked = {name: text for name, text in asked.items() if name != "created_at"}
     return (
         all(any(holds(name, word) for name in names) or str(row["user_id"]) == word for word in words)
         and asked.get("status", row["status"]) == row["status"]
@@ -101,7 +109,7 @@ def fill(engine: Engine, rows: list[dict[str, Any]]) -> None:
         optional={
             "q": st.lists(written(2) | st.sampled_from(["1", "11", str(2**63 - 1)]), max_size=2).map(" ".join),
             "status": st.sampled_from(["pending", "allowed"]),
-            "created_at": st.sampled_from(DATES),
+            "created_at": st.sampled_from([*DATES, *LATELY]),
         },
     ),
     zone=st.sampled_from(ZONES),
@@ -145,6 +153,17 @@ def test_days_fill_months_and_months_fill_years(engine: Engine, zone: str) -> No
         found = [shown(each.choice.value) for each in facet.choices]
         assert shown(month) == set().union(*found)
         assert not any(one & other for one, other in combinations(found, 2))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_today_and_the_past_days_are_those_of_the_zone(engine: Engine, zone: str) -> None:
+    noon = datetime.now(ZoneInfo(zone)).replace(hour=12, minute=0, second=0, microsecond=0)
+    ages = [-1, 0, 1, 6, 7, 29, 30]
+    rows = [{"user_id": 100 + age, "first_name": "a", "created_at": noon - timedelta(days=age)} for age in ages]
+    fill(engine, rows)
+    for text, days in LATELY.items():
+        found = keys_of(walk(engine, USERS, {"created_at": text}, ZoneInfo(zone)))
+        assert sorted(found) == [100 + age for age in ages if 0 <= age < days], text
 
 
 def test_searches_that_no_row_can_hold_find_nothing_and_break_nothing(engine: Engine) -> None:

@@ -66,7 +66,7 @@ def act(slug: str) -> ResponseReturnValue:
     if name == DELETE:
         return delete_chosen(table, chosen)
     action = find_action(table, name)
-    if action.asks and not is_confirmed(chosen):
+    if (action.asks or chosen.keys is None) and not is_confirmed(chosen):
         return confirm_page(table, chosen, action)
     return go(table, chosen, action)
 

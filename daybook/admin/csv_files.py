@@ -3,23 +3,18 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy.engine import Engine
 
-from daybook import sql
+from daybook import formula_cells, sql
 from daybook.admin.asked import Asked
 from daybook.admin.described import Table
 from daybook.admin.listing import conditions, selected
 
 _BLOCK = 1000
-# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV injection"); some pass over blanks before it.
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_LAYS_OUT = ("\t", "\r", "\n")
-_PASSED_OVER = re.compile(r"[\s\0\u200b-\u200f\u2060\ufeff]*")
 
 
 def stream(
@@ -51,8 +46,7 @@ def cell(value: Any, zone: tzinfo) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    begins = text[_PASSED_OVER.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing at least
-    return f"'{text}" if text.startswith(_LAYS_OUT) or begins.startswith(_FORMULA) else text
+    return formula_cells.as_text(text)
 
 
 def line(cells: Sequence[str]) -> bytes:

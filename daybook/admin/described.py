@@ -71,7 +71,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Field:
-    """An input of a form. longest: in characters. options: value to label. when: which of the two forms has it."""
+    """An input of a form. longest: in characters. options: value to label; of a text, what is
+    suggested while it is typed. when: which of the two forms has it."""
 
     name: str
     label: str

@@ -53,20 +53,23 @@ def by_value(name: str, label: str, column: Any, values: Mapping[str, str]) -> O
 
 @dataclass(frozen=True)
 class Dates:
-    """A year, a month of it, a day of that, in the account's time zone: 2026, 2026-11, 2026-11-18."""
+    """A year, a month of it, a day of that, in the account's time zone: 2026, 2026-11, 2026-11-18. Also today, and the
+    7 or 30 days until its end."""
 
     name: str
     label: str
     column: Any
 
     def condition(self, text: str, zone: tzinfo) -> Any:
-        span = _span(text)
+        span = _lately(text, zone) or _span(text)
         if span is None:
             return None
         first, after = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in span)
         return sa.and_(self.column >= first, self.column < after)
 
     def words(self, _connection: Connection, text: str) -> str:
+        if text in _LATELY:
+            return _LATELY[text][0]
         parts = text.split("-")
         if len(parts) == 2:
             return f"{calendar.month_name[int(parts[1])]} {parts[0]}"
@@ -78,7 +81,7 @@ class Dates:
         return [Choice(value, self._short(value), self.condition(value, zone), value == text) for value in values]
 
     def _next(self, connection: Connection, text: str, zone: tzinfo) -> list[str]:
-        if text.count("-") == 2:
+        if text.count("-") == 2 or text in _LATELY:
             return [text]
         if text.count("-") == 1:
             year, month = map(int, text.split("-"))
@@ -89,12 +92,25 @@ class Dates:
         if first is None or last is None:
             return []
         newest, oldest = last.astimezone(zone).year, first.astimezone(zone).year
-        return [str(year) for year in range(newest, max(oldest, newest - _MOST_YEARS + 1) - 1, -1)]
+        return [*_LATELY] + [str(year) for year in range(newest, max(oldest, newest - _MOST_YEARS + 1) - 1, -1)]
 
     @staticmethod
     def _short(value: str) -> str:
+        if value in _LATELY:
+            return _LATELY[value][0]
         parts = value.split("-")
         return calendar.month_name[int(parts[1])] if len(parts) == 2 else parts[-1].lstrip("0") or value
+
+
+# What people ask most: words, and how many days until the end of today.
+_LATELY = {"today": ("Today", 1), "7days": ("Past 7 days", 7), "30days": ("Past 30 days", 30)}
+
+
+def _lately(text: str, zone: tzinfo) -> tuple[date, date] | None:
+    if text not in _LATELY:
+        return None
+    after = datetime.now(zone).date() + timedelta(days=1)
+    return after - timedelta(days=_LATELY[text][1]), after
 
 
 def _span(text: str) -> tuple[date, date] | None:

@@ -1,4 +1,4 @@
-"""What the admin area needs: sessions, throttled logins, who made a change, work on many rows, and ways to find rows."""
+"""What the admin area needs: sessions, throttled logins, who made a change, work on many rows, ways to find rows."""
 
 import logging
 

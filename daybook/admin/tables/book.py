@@ -18,6 +18,7 @@ from daybook.source_lock import SourceBusy, give_up_after, lock_source
 KINDS = {"gauge": "Gauge: a mean makes sense", "amount": "Amount: a sum makes sense"}
 _BUSY = "A file is being imported into one of these sources right now. Try again when that has ended."
 _PATIENCE = 5.0
+_SUGGESTED = 500
 
 
 def _count(connection: Connection, *conditions: Any) -> int:
@@ -164,6 +165,12 @@ def _check_sensor_name(connection: Connection, source_id: int, name: str, but: i
         raise Refused({"name": [f"This source has a sensor “{name}” already."]})
 
 
+def _source_names(connection: Connection) -> Mapping[str, str]:
+    """Names to choose from while one is typed."""
+    names = connection.scalars(sa.select(Source.name).order_by(Source.name).limit(_SUGGESTED))
+    return {name: name for name in names}
+
+
 def _add_sensor(work: Work, values: Mapping[str, Any]) -> int:
     name = values["source"]
     source_id = work.connection.scalar(sa.select(Source.id).where(Source.name == name))
@@ -229,7 +236,7 @@ SENSORS = Table(
     ),
     form=RowForm(
         (
-            Field("source", "Source", when="add", hint="The name of a source that is there."),
+            Field("source", "Source", when="add", options=_source_names, hint="The name of a source that is there."),
             Field(
                 "name", "Name", hint="As files and messages name it; under another name they would make a new sensor."
             ),
