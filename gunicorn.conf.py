@@ -7,7 +7,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daybook import chat_files, outbox, removal
+from daybook import chat_files, outbox, rehearsal, removal
 from daybook.admin import jobs
 from daybook.extensions import db
 
@@ -15,6 +15,7 @@ bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 16
+preload_app = True  # loaded once, then forked: a process is there at once, also in place of one that was killed
 timeout = 60  # of a process that does not answer; a request may take longer
 graceful_timeout = 20
 keepalive = 5
@@ -32,6 +33,16 @@ def when_ready(server):  # type: ignore[no-untyped-def]
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 10, 0))
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 30, 0))
+    app = server.app.wsgi()
+    with app.app_context():
+        rehearsal.rehearse(db.engine, app.config["DAYBOOK"])
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """No connection of the process that loaded the app may be used by two."""
+    app = server.app.wsgi()
+    with app.app_context():
+        db.engine.dispose(close=False)
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
@@ -44,6 +55,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
             worker.log.warning("upload %s was interrupted; what it had stored has been removed", upload_id)
     except SQLAlchemyError as error:
         worker.log.error("The database cannot be used yet: %s. It is tried again.", error)
+    rehearsal.open_connections(engine)
     stop = threading.Event()
     threading.Thread(
         target=removal.keep_recovering, args=(engine, settings, stop.wait), name="recovery", daemon=True

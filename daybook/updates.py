@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,9 @@ _MOST_LEVELS = 200  # of lists within lists; Telegram's updates have ten or so
 # What another transaction may have been faster with; looked at once more, it is there.
 _OVERTAKEN = (exc.IntegrityError, SensorGone)
 _ATTEMPTS = 3
+# How many updates a process acts on at the same time. They take milliseconds, so the others hardly wait; else a burst
+# opens a connection for each, which costs the database more than the updates do.
+_SLOTS = threading.BoundedSemaphore(4)
 
 
 class BadUpdate(ValueError):
@@ -101,7 +105,8 @@ def take(engine: Engine, settings: Settings, update: Any) -> bool:
     Raises an error of the database's when that is away: then nothing is kept, and it has to be delivered again.
     """
     update_id = id_of(update)
-    taken = sql.again_after_deadlock(lambda: _take(engine, settings, update_id, update))
+    with _SLOTS:
+        taken = sql.again_after_deadlock(lambda: _take(engine, settings, update_id, update))
     if taken is None:
         return False
     _go_on(engine, settings, taken)
