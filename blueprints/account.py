@@ -24,7 +24,7 @@ def index() -> ResponseReturnValue:
     return account_page()
 
 
-@bp.post("/sessions/<int:session_id>/end")
+@bp.post("/sessions/<int(max=2147483647):session_id>/end")
 @role_required("viewer")
 def end_session(session_id: int) -> ResponseReturnValue:
     """Logs one of one's browsers out. One that is out already is no error: it is what was wanted."""
@@ -92,7 +92,7 @@ def create_token() -> ResponseReturnValue:
     return response
 
 
-@bp.post("/tokens/<int:token_id>/revoke")
+@bp.post("/tokens/<int(max=2147483647):token_id>/revoke")
 @role_required("viewer")
 def revoke_token(token_id: int) -> ResponseReturnValue:
     """Ends a token at once. One that is gone already is no error: it is what was wanted."""

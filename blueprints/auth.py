@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from blueprints.guard import client_address, local_path, role_required, sign_in, sign_out
-from daybook import first_admin, login_sessions, logins, sql
+from daybook import accounts, first_admin, known_browsers, login_sessions, logins, sql
 from daybook.accounts import AccountError
 from daybook.extensions import db
 from daybook.login_throttle import TooManyAttempts
@@ -23,8 +23,10 @@ def login() -> ResponseReturnValue:
         return render_template("auth/login.html", form={}, nobody=first_admin.no_account_yet())
     form = request.form
     name, password = form.get("username", ""), form.get("password", "")
+    secret_key, username = current_app.config["SECRET_KEY"], accounts.clean_username(name)
+    device = known_browsers.device(secret_key, request.cookies.get(known_browsers.COOKIE, ""), username)
     try:
-        key = logins.log_in(name, password, client_address(), request.user_agent.string)
+        key = logins.log_in(name, password, client_address(), request.user_agent.string, device)
     except TooManyAttempts as error:
         page = render_template("auth/login.html", form=form, complaint=str(error))
         return page, 429, {"Retry-After": str(error.seconds)}
@@ -32,7 +34,13 @@ def login() -> ResponseReturnValue:
         complaint = "No active account has this name and password. Check both; the password is case-sensitive."
         return render_template("auth/login.html", form=form, complaint=complaint), 422
     sign_in(key)
-    return redirect(target)
+    response = redirect(target)
+    if not device:
+        mark = known_browsers.mark(secret_key, username)
+        secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+        lasts = known_browsers.LASTS
+        response.set_cookie(known_browsers.COOKIE, mark, lasts, httponly=True, samesite="Lax", secure=secure)
+    return response
 
 
 @bp.post("/logout")

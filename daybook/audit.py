@@ -4,6 +4,7 @@ Who it is, is said once where a request, a command or an update begins (`acting`
 """
 
 import getpass
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from daybook.models import Account, AuditEntry, utc_now
 
 REPR_LENGTH = 200
+MAX_NOTED = 16 * 1024  # bytes of one change as JSON, before and after together, that an entry keeps
 ORIGINS = {"page": "Pages", "api": "API", "command": "Command line", "chat": "Chat", "daybook": "Daybook itself"}
 
 
@@ -82,6 +84,8 @@ def note(
 
 def write(connection: Executes, entries: Sequence[Mapping[str, Any]]) -> None:
     """Writes these entries at once; as `note` does."""
+    if not entries:
+        return
     # Work may end after the account that began it was deleted: its name stays in the entry, and the work is not lost.
     still_there = sa.select(Account.id).where(Account.id == sa.bindparam("acting_account")).scalar_subquery()
     statement = sa.insert(_ENTRIES).values(account_id=still_there)
@@ -119,6 +123,16 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     """{field: [before, after]} of the fields that are not the same in both; None stands for one that was not there."""
     names = [*before, *(name for name in after if name not in before)]
     return {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}
+
+
+def shortened(changes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """The same, with "(large)" for what is too large to be kept once more here, such as a long layout."""
+    return {
+        name: [value and "(large)" for value in both]
+        if len(json.dumps([plain(value) for value in both], default=str)) > MAX_NOTED
+        else list(both)
+        for name, both in changes.items()
+    }
 
 
 def plain(value: Any) -> Any:

@@ -15,12 +15,21 @@ def actor(person: Person) -> Actor:
     return Actor("chat", person.name, telegram_user_id=person.user_id)
 
 
-def note_readings(connection: Connection, message_id: int, before: Sequence[Made], after: Sequence[AddReading]) -> None:
-    """Writes down what a message has recorded, corrected or taken back: {sensor: [value before, value after]}."""
+def note_readings(
+    connection: Connection,
+    message_id: int,
+    before: Sequence[Made],
+    after: Sequence[AddReading] | Sequence[Made],
+    again: bool = False,
+) -> None:
+    """Writes down what a message has recorded, corrected or taken back: {sensor: [value before, value after]}.
+
+    again: it had been taken back, and counts again.
+    """
     if not before and not after:
         return
     was, now = _values(before), _values(after)
-    action = "record" if not before else "correct" if after else "take back"
+    action = "put back" if again else "record" if not before else "correct" if after else "take back"
     shown = ", ".join(f"{name} {value:g}" for name, value in (now or was).items())
     audit.note(connection, action, "message", message_id, shown, audit.differences(was, now))
 

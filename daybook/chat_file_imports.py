@@ -154,7 +154,7 @@ def _tell(engine: Engine, settings: Settings, file: File, upload_id: int, stop: 
 def _end(engine: Engine, settings: Settings, file: File, reply: Reply, status: str) -> None:
     with engine.begin() as connection:
         outbox.edit(connection, file.progress_id, reply.text, payload_of(reply))
-        done = {"status": status, "next_attempt_at": None}
+        done = {"status": status, "next_attempt_at": None, "error": reply.text[:500] if status == "failed" else None}
         connection.execute(sa.update(Message).where(Message.id == file.message_id).values(done))
     outbox.wake(engine, settings)
 

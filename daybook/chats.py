@@ -11,7 +11,7 @@ from daybook import audit, sql
 from daybook.message_readings import move_readings
 from daybook.models import Chat, MessageReading, Sensor, Source, Upload, UploadSensor
 from daybook.people import plain
-from daybook.sources import MAX_NAME, find_or_make_source
+from daybook.sources import MAX_NAME, find_or_make_source, note_sensors
 
 KINDS = ("private", "group", "supergroup", "channel")
 MAX_TITLE = 255
@@ -153,12 +153,18 @@ def _merge(connection: Connection, from_id: int, to_id: int) -> None:
         there = connection.scalar(sa.select(Sensor.id).where(*same))
         if there is None:
             connection.execute(sa.update(Sensor).where(Sensor.id == sensor.id).values(source_id=to_id))
+            moved = {"source": [source_name(connection, from_id), source_name(connection, to_id)]}
+            note_sensors(connection, "change", to_id, [(sensor.id, sensor.name, moved)])
             continue
         move_readings(connection, sensor.id, there)
         of_files = sa.exists().where(UploadSensor.sensor_id == Sensor.id)
         recorded = sa.exists().where(MessageReading.sensor_id == Sensor.id)
         empty = Sensor.id == sensor.id, Sensor.reading_count == 0, ~of_files, ~recorded
-        connection.execute(sa.delete(Sensor).where(*empty))
+        if connection.execute(sa.delete(Sensor).where(*empty)).rowcount:
+            gone = {"name": [sensor.name, None], "unit": [sensor.unit, None]}
+            note_sensors(connection, "delete", from_id, [(sensor.id, sensor.name, gone)])
     kept = sa.exists().where(Sensor.source_id == Source.id)
     told = sa.exists().where(Upload.source_id == Source.id)
-    connection.execute(sa.delete(Source).where(Source.id == from_id, ~kept, ~told))
+    name = connection.scalar(sa.delete(Source).where(Source.id == from_id, ~kept, ~told).returning(Source.name))
+    if name is not None:
+        audit.note(connection, "delete", "source", from_id, name, {"name": [name, None]})

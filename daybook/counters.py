@@ -6,13 +6,14 @@ from daybook.extensions import db
 
 _COUNT = sa.text(
     "INSERT INTO counter (name, value) VALUES (:name, 1) "
-    "ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value"
+    "ON CONFLICT (name) DO UPDATE SET value = counter.value + CASE WHEN counter.value < 9223372036854775807 THEN 1 "
+    "ELSE 0 END RETURNING value"
 )
 
 
 def count(name: str) -> int:
-    """Adds one and returns the new value. One statement does both, so no click is lost between two people. Not in the
-    audit (docs/decisions/0018-what-the-audit-leaves-out.md)."""
+    """Adds one and returns the new value; at the largest number that a database keeps it stays. One statement does it
+    all, so no click is lost between two people. Not in the audit (docs/decisions/0018-what-the-audit-leaves-out.md)."""
     value: int = db.session.execute(_COUNT, {"name": name}).scalar_one()
     db.session.commit()
     return value

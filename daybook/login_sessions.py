@@ -44,6 +44,7 @@ def begin(connection: Connection, account_id: int, address: str = "", browser: s
         "browser": _visible(browser)[:BROWSER_LENGTH],
     }
     connection.execute(sa.insert(LoginSession).values(**values))
+    connection.execute(sa.update(Account).where(Account.id == account_id).values(last_login_at=utc_now()))
     newest_first = (LoginSession.last_seen_at.desc(), LoginSession.id.desc())
     too_many = sa.select(LoginSession.id).filter_by(account_id=account_id).order_by(*newest_first).offset(PER_ACCOUNT)
     _end(connection, LoginSession.id.in_(too_many))

@@ -2,8 +2,9 @@
 
 Each attempt is counted as a failure before the password is looked at, and uncounted if it was right. So attempts side
 by side cannot pass the limit, and one that is cut off has counted. While a name or an address has to wait, no password
-is looked at, not even the right one. What is refused for that reason does not make the wait longer, and the wait has an
-end: who guesses at somebody's name cannot keep them out for good. Sessions that have begun are not touched.
+is looked at, not even the right one. What is refused for that reason does not make the wait longer. A browser in which
+the owner of the name has logged in before is counted by itself (daybook/known_browsers.py): who guesses at somebody's
+name keeps them out of new browsers at most. Sessions that have begun are not touched.
 """
 
 import ipaddress
@@ -21,15 +22,15 @@ from daybook.models import LoginThrottle, utc_now
 from daybook.sql import UtcDateTime
 
 # Failures before the first wait: of a name, of an address, of somebody logged in who has to give the password again.
-FREE = {"address": 20, "account": 5, "change": 5}
+FREE = {"address": 20, "account": 5, "device": 5, "change": 5}
 FIRST_WAIT = timedelta(seconds=2)  # doubled with each further one
 LONGEST_WAIT = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(hours=24)
 SUBJECT_LENGTH = 64
 
 # Rows are locked in this order, whoever comes; so nobody waits for somebody who waits for them.
-KINDS = ("address", "account", "change")
-WORDS = {"address": " from this address", "account": " for this name", "change": ""}
+KINDS = ("address", "account", "device", "change")
+WORDS = {"address": " from this address", "account": " for this name", "device": " in this browser", "change": ""}
 
 
 class TooManyAttempts(Exception):
@@ -52,13 +53,14 @@ class Attempt:
     waits: dict[str, datetime | None]
 
 
-def begin_login(engine: Engine, username: str, address: str) -> Attempt:
+def begin_login(engine: Engine, username: str, address: str, device: str = "") -> Attempt:
     """Counts a login with this (cleaned) name from this address; raises TooManyAttempts, and then counts nothing.
 
-    A name that does not exist is treated as one that does. An address that is not known is not counted.
+    device: of a browser that is known for the name; it is counted in the name's place. A name that does not exist is
+    treated as one that does. An address that is not known is not counted.
     """
     subjects = {"address": address_subject(address)} if address else {}
-    return _begin(engine, subjects | {"account": name_subject(username)})
+    return _begin(engine, subjects | ({"device": device} if device else {"account": name_subject(username)}))
 
 
 def begin_change(engine: Engine, account_id: int) -> Attempt:

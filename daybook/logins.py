@@ -5,17 +5,18 @@ import sqlalchemy as sa
 from daybook import accounts, login_sessions, login_throttle, passwords, sql
 from daybook.extensions import db
 from daybook.login_throttle import Attempt
-from daybook.models import Account, utc_now
+from daybook.models import Account
 
 
-def log_in(username: str, password: str, address: str = "", browser: str = "") -> str | None:
-    """Begins a session for the active account with this name and password; None for every other case.
+def log_in(username: str, password: str, address: str = "", browser: str = "", device: str = "") -> str | None:
+    """Begins a session for the active account with this name and password; None for every other case. device: as
+    known_browsers tells it.
 
     Raises login_throttle.TooManyAttempts when there have been too many wrong ones; then nothing is compared. An unknown
     name takes as long as a wrong password, so that the time tells nobody which names exist.
     """
     db.session.rollback()  # no transaction is open while something else is written or hashed
-    attempt = login_throttle.begin_login(db.engine, accounts.clean_username(username), address)
+    attempt = login_throttle.begin_login(db.engine, accounts.clean_username(username), address, device)
     nobodys_hash = passwords.nobodys_hash()  # in any case: the first call makes it, which takes its time too
     with accounts.snapshot():
         known = accounts.find_account(username)
@@ -37,7 +38,7 @@ def _begin(
         now = connection.execute(query).one_or_none()
         if now is None or not now.is_active or now.password_hash != stored_hash:
             return None
-        values = {"last_login_at": utc_now()} | ({"password_hash": renewed} if renewed else {})
-        connection.execute(sa.update(Account).where(mine).values(values))
+        if renewed:
+            connection.execute(sa.update(Account).where(mine).values(password_hash=renewed))
         login_throttle.succeeded(connection, attempt)
         return login_sessions.begin(connection, account_id, address, browser)

@@ -16,10 +16,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import sql
+from daybook import audit, sql
 from daybook.chat.values import AMOUNT, AddReading, Made, SensorKnown
 from daybook.models import MessageReading, Reading, Replacement, Sensor, utc_now
-from daybook.sources import find_or_make_sensors
+from daybook.sources import find_or_make_sensors, note_sensors
 
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
@@ -75,7 +75,7 @@ def record(
 ) -> None:
     """Adds what a message says. `known`: the source's sensors as far as they were asked for. `before`: what the message
     had made until it was edited (see take_back), whose times are used again."""
-    _decide_anew(connection, readings, known)
+    _decide_anew(connection, source_id, readings, known)
     ids = {sensor.name: sensor.id for sensor in known}
     units = {sensor.name: sensor.unit for sensor in known}
     new: dict[str, str] = {}
@@ -148,7 +148,9 @@ def _next_free(connection: Connection, wanted: _Wanted) -> datetime:
             return at
 
 
-def _decide_anew(connection: Connection, readings: Sequence[AddReading], known: Sequence[SensorKnown]) -> None:
+def _decide_anew(
+    connection: Connection, source_id: int, readings: Sequence[AddReading], known: Sequence[SensorKnown]
+) -> None:
     """Sensors of which nothing is left are what the first of these readings says."""
     blank = {sensor.name: sensor for sensor in known if sensor.is_blank}
     for reading in readings:
@@ -156,6 +158,8 @@ def _decide_anew(connection: Connection, readings: Sequence[AddReading], known: 
         if sensor is not None and (reading.kind_if_new, reading.unit) != (sensor.kind, sensor.unit):
             values = {"kind": reading.kind_if_new, "unit": reading.unit}
             connection.execute(sa.update(Sensor).where(Sensor.id == sensor.id).values(values))
+            changes = audit.differences({"kind": sensor.kind, "unit": sensor.unit}, values)
+            note_sensors(connection, "change", source_id, [(sensor.id, sensor.name, changes)])
 
 
 def take_back(connection: Connection, changes: Changes, message_id: int) -> list[Any]:
@@ -179,13 +183,15 @@ def forget(connection: Connection, changes: Changes, message_id: int) -> list[An
     return rows
 
 
-def restore(connection: Connection, changes: Changes, message_id: int) -> None:
-    """Puts the readings of a message back that take_back took out."""
+def restore(connection: Connection, changes: Changes, message_id: int) -> list[Any]:
+    """Puts the readings of a message back that take_back took out, and returns their rows, by line."""
     gone = MessageReading.message_id == message_id, MessageReading.taken_back_at.is_not(None)
     rows = connection.execute(sa.select(MessageReading.__table__).where(*gone).with_for_update()).all()
     connection.execute(sa.delete(MessageReading).where(MessageReading.id.in_([row.id for row in rows])))
-    wanted = [_Wanted(row.line, row.sensor_id, row.time, row.value) for row in sorted(rows, key=lambda row: row.line)]
+    rows = sorted(rows, key=lambda row: row.line)
+    wanted = [_Wanted(row.line, row.sensor_id, row.time, row.value) for row in rows]
     _insert(connection, changes, message_id, wanted)
+    return rows
 
 
 def move_readings(connection: Connection, from_sensor: int, to_sensor: int) -> None:

@@ -71,10 +71,9 @@ def meet(connection: Connection, sender: Mapping[str, Any]) -> Person:
             audit.note(connection, "create", "bot user", user_id, person.name, changes, itself)
         row = _row(connection, user_id)
         assert row is not None
-    if any(getattr(row, column) != value for column, value in names.items()):
-        mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
-        connection.execute(mine.values(**names, updated_at=utc_now()))
-    return Person(user_id, **names, status=row.status)
+    person = Person(user_id, **names, status=row.status)
+    _rename(connection, row, person, names, audit.Actor("chat", person.name, telegram_user_id=user_id))
+    return person
 
 
 def known(engine: Engine, user_id: int) -> Person:
@@ -119,8 +118,9 @@ def _decide(engine: Engine, user_id: int, status: str, first_name: str, last_nam
         new = {"first_name": "", "status": "pending"} | names
         made = connection.execute(sql.insert_new(connection, TelegramUser).values(user_id=user_id, **new)).first()
         if made is None and names:
-            mine = sa.update(TelegramUser).where(TelegramUser.user_id == user_id)
-            connection.execute(mine.values(**names, updated_at=utc_now()))
+            row = _row(connection, user_id)
+            if row is not None:
+                _rename(connection, row, Person(user_id, **(row._asdict() | names)), names)
         elif made is not None:
             name = Person(user_id, new["first_name"], names.get("last_name", ""), None).name
             audit.note(connection, "create", "bot user", user_id, name, audit.differences({}, new))
@@ -144,6 +144,17 @@ def decide(connection: Connection, user_ids: Sequence[int], status: str, account
         entries.append(audit.entry(action, "bot user", row.user_id, name, {"status": [row.status, status]}))
     audit.write(connection, entries)
     return len(rows)
+
+
+def _rename(
+    connection: Connection, row: Any, person: Person, names: Mapping[str, Any], actor: audit.Actor | None = None
+) -> None:
+    """Gives the person, as they are from now on, these names, where they are others than in their row."""
+    changes = audit.differences({column: getattr(row, column) for column in names}, names)
+    if changes:
+        mine = sa.update(TelegramUser).where(TelegramUser.user_id == person.user_id)
+        connection.execute(mine.values(**names, updated_at=utc_now()))
+        audit.note(connection, "change", "bot user", person.user_id, person.name, changes, actor)
 
 
 def _tell(connection: Connection, user_id: int, status: str) -> None:

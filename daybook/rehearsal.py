@@ -29,6 +29,8 @@ def rehearse(engine: Engine, settings: Settings) -> None:
             transaction.rollback()
     except sa.exc.SQLAlchemyError as error:
         log.warning("Nothing was rehearsed, the database cannot be used: %s", type(error).__name__)
+    except Exception:  # whatever it was, the server starts: it can do without
+        log.exception("Nothing was rehearsed")
     finally:
         engine.dispose()
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import message_readings
+from daybook import chat_audit, message_readings
 from daybook.chats import KnownChat
 from daybook.models import Message, MessageReading
 
@@ -61,9 +61,11 @@ def settle(connection: Connection, changes: message_readings.Changes, chat: Know
     before = {entry_id for undo in undos if (entry_id := undo.payload["undo"]) is not None}
     after = {entry_id for entry_id in planned.values() if entry_id is not None}
     for message_id in sorted(before - after):
-        message_readings.restore(connection, changes, message_id)
+        rows = message_readings.restore(connection, changes, message_id)
+        chat_audit.note_readings(connection, message_id, (), message_readings.made_by(connection, rows), again=True)
     for message_id in sorted(after - before - taken):
-        message_readings.take_back(connection, changes, message_id)
+        rows = message_readings.take_back(connection, changes, message_id)
+        chat_audit.note_readings(connection, message_id, message_readings.made_by(connection, rows), ())
     for undo_id, entry_id in wrong.items():
         note_undo(connection, undo_id, entry_id)
     return True

@@ -182,7 +182,7 @@ def test_given_up_messages_are_sent_again_and_failed_updates_handled_again(admin
         ]
         assert connection.scalar(sa.select(sa.func.count()).where(TelegramUpdate.processed_at.is_(None))) == 0
     assert admin.post("/admin/updates/2/do/handle-again").status_code == 303
-    assert flashed(admin) == ["None of them could be handled; the reason stands with each."]
+    assert flashed(admin) == ["Nothing was handled: what still fails says why, and the others had been handled before."]
 
 
 # --- CSV ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,6 +200,15 @@ def test_a_job_is_ended_after_the_rows_that_are_being_worked_on(
     assert len(Steps.done(engine)) == job.done == job.changed
 
 
+def test_who_ended_a_job_is_written_down_once(engine: Engine, admin: FlaskClient) -> None:
+    add_job(engine)
+    for _ in range(2):
+        assert admin.post("/admin/jobs/1/cancel").status_code == 303
+    with engine.connect() as connection:
+        (entry,) = connection.execute(sa.select(AuditEntry.__table__).where(AuditEntry.object_type == "job")).all()
+    assert (entry.actor, entry.action, entry.object_id, entry.object_repr) == ("ada", "cancel", "1", "Allow")
+
+
 def test_work_goes_on_when_the_account_that_began_it_is_deleted(
     engine: Engine,
     settings: Settings,
@@ -287,3 +297,39 @@ def test_others_write_while_a_job_is_under_way(engine: Engine, settings: Setting
         time.sleep(0.01)
     assert wait_for_job(engine).status == "done"
     assert max(waits) < 5
+
+
+# --- a database that cannot be used yet ---------------------------------------------------------------------------
+
+
+def test_a_server_starts_before_its_database(
+    start_server: Callable[..., LiveServer], engine: Engine, tmp_path: Path
+) -> None:
+    away = {"sqlite": f"sqlite:///{tmp_path / 'without_tables.sqlite3'}", "postgresql": "postgresql://n@127.0.0.1:1/n"}
+    server = start_server(DATABASE_URL=away[engine.dialect.name])
+    os.kill(server.workers()[0], signal.SIGKILL)
+    until = time.monotonic() + 15
+    while server.log.read_text().count("Booting worker") < 3 and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1)
+    assert server.process.poll() is None
+    assert len(server.workers()) == 2, server.log.read_text()
+    assert "jobs may wait" in server.log.read_text()
+
+
+def test_jobs_go_on_once_the_database_is_there(
+    engine: Engine, settings: Settings, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_users(engine, 3)
+    add_job(engine, **everybody())
+    monkeypatch.setattr(jobs, "_RESUME_AGAIN", 0.1)
+    real, failures = sql.only_reading, [1, 2]
+
+    def away() -> Any:
+        if failures and failures.pop():
+            raise sa.exc.OperationalError("", {}, Exception())
+        return real()
+
+    monkeypatch.setattr(jobs.sql, "only_reading", away)
+    jobs.resume(engine, settings)
+    assert wait_for_job(engine).status == "done"

@@ -223,3 +223,36 @@ def test_every_table_with_a_form_adds_and_changes_its_rows(admin: FlaskClient, e
         ("create", "source"),
     ]
     assert not any("walk" in str(row) for row in whole_book(engine)["audit_entry"])
+
+
+def test_what_is_deleted_leaves_what_its_form_said(admin: FlaskClient, engine: Engine) -> None:
+    admin.post("/admin/counters/add", data={"name": "kitchen", "value": "42"})
+    admin.post("/admin/users/add", data={"user_id": "7", "first_name": "Eve", "last_name": "Lee", "status": "pending"})
+    for path in ("/admin/counters/kitchen", "/admin/users/7"):
+        assert delete(admin, path).status_code == 303
+    assert [changes_of(engine, "delete", object_type) for object_type in ("counter", "bot user")] == [
+        {"name": ["kitchen", None], "value": [42, None]},
+        {"user_id": [7, None], "first_name": ["Eve", None], "last_name": ["Lee", None]},
+    ]
+
+
+def test_a_token_that_an_admin_deletes_is_revoked_by_them(admin: FlaskClient, engine: Engine) -> None:
+    admin.post("/account/tokens", data={"name": "mast 3"})
+    assert delete(admin, "/admin/tokens/1").status_code == 303
+    assert changes_of(engine, "revoke", "token") == {"name": ["mast 3", None], "account": ["ada", None]}
+
+
+def test_a_large_layout_is_not_kept_twice_over_here_either(admin: FlaskClient, engine: Engine) -> None:
+    columns = [{"name": f"column {number}", "role": "value", "sensor": f"s{number}"} for number in range(1000)]
+    layout = json.dumps({"columns": columns})
+    assert admin.post("/admin/file-types/add", data={"name": "wide", "layout": layout}).status_code == 303
+    assert changes_of(engine, "create", "file type") == {"name": [None, "wide"], "layout": [None, "(large)"]}
+    assert delete(admin, "/admin/file-types/1").status_code == 303
+    assert changes_of(engine, "delete", "file type") == {"name": ["wide", None], "layout": ["(large)", None]}
+
+
+def changes_of(engine: Engine, action: str, object_type: str) -> Any:
+    """What the one entry about that says."""
+    query = sa.select(AuditEntry.changes).where(AuditEntry.action == action, AuditEntry.object_type == object_type)
+    with engine.connect() as connection:
+        return connection.execute(query).scalar_one()

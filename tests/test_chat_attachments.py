@@ -2,18 +2,21 @@
 
 import struct
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from daybook import outbox_claims
 from daybook.config import Settings
 from tests.telegram_standin import TelegramStandin
 from tests.telegram_updates import ANNA, BEN, GROUP, Book, Phone
 
 
 @pytest.fixture
-def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
+def book(make_app: Callable[[Settings], Flask], bot_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Book:
+    monkeypatch.setattr(outbox_claims, "PACE", timedelta(milliseconds=20))  # the files come behind other answers
     book = Book(make_app(bot_settings))
     book.allow(ANNA, BEN)
     return book

@@ -118,3 +118,53 @@ def test_the_webhook_leaves_nobody_acting_behind(
     assert client.post("/telegram/webhook", json=Phone().message("1 tea"), headers=headers).status_code == 200
     assert [entry[0] for entry in entries(book, "message")] == ["Anna Meyer"]
     assert audit.current().origin == "daybook"
+
+
+def test_an_undo_that_came_too_early_tells_what_it_puts_back(book: Book) -> None:
+    phone = Phone()
+    first, second = phone.message("1 tea"), phone.later(minutes=1).message("2 tea")
+    book.take(first, phone.later(minutes=1).message("/undo"), second)
+    assert book.values() == [1.0]
+    assert [entry[1:] for entry in entries(book, "message")] == [
+        ("record", "tea 1", {"tea": [None, 1.0]}),
+        ("take back", "tea 1", {"tea": [1.0, None]}),
+        ("record", "tea 2", {"tea": [None, 2.0]}),
+        ("put back", "tea 1", {"tea": [None, 1.0]}),
+        ("take back", "tea 2", {"tea": [2.0, None]}),
+    ]
+
+
+def test_a_sensor_that_becomes_another_kind_is_changed(book: Book) -> None:
+    phone = Phone()
+    book.take(phone.message("5 tea"), phone.later(minutes=1).message("/undo"))
+    book.take(phone.later(minutes=1).message("tea 21 C"))
+    assert entries(book, "sensor")[1:] == [
+        ("Anna Meyer", "change", "Anna Meyer: tea", {"kind": ["amount", "gauge"], "unit": ["", "C"]})
+    ]
+
+
+def test_a_new_name_is_a_change_of_the_person(book: Book) -> None:
+    phone = Phone()
+    named = ANNA | {"first_name": "Annabel"}
+    book.take(phone.message("5 tea"), phone.message("6 tea", named), phone.message("7 tea", named))
+    book.allow(named | {"last_name": "Lee"})
+    query = sa.select(ROW).where(ROW.c.object_type == "bot user", ROW.c.object_id == str(ANNA["id"]))
+    assert [(row.actor, row.action, row.changes) for row in book.ask(query.order_by(ROW.c.id))][2:] == [
+        ("Anna Meyer", "change", {"username": [None, "anna"]}),
+        ("Annabel Meyer", "change", {"first_name": ["Anna", "Annabel"]}),
+        ("Daybook", "change", {"last_name": ["Meyer", "Lee"]}),
+    ]
+
+
+def test_a_group_that_finds_its_source_again_tells_what_went(book: Book) -> None:
+    phone, supergroup = Phone(), {"id": -1004001, "type": "supergroup", "title": "Household"}
+    book.take(phone.message("1 tea", ANNA, GROUP), phone.message("2 tea\n3 milk", ANNA, supergroup))
+    (last,) = book.ask(sa.select(sa.func.max(ROW.c.id)))
+    book.take(phone.message(None, ANNA, supergroup, migrate_from_chat_id=GROUP["id"]))
+    there, gone = "Household", "Household (-1004001)"
+    told = book.ask(sa.select(ROW).where(ROW.c.id > last[0]).order_by(ROW.c.id))
+    assert [(row.actor, row.action, row.object_type, row.object_repr, row.changes) for row in told] == [
+        ("Daybook", "change", "sensor", "Household: milk", {"source": [gone, there]}),
+        ("Daybook", "delete", "sensor", f"{gone}: tea", {"name": ["tea", None], "unit": ["", None]}),
+        ("Daybook", "delete", "source", gone, {"name": [gone, None]}),
+    ]

@@ -207,17 +207,22 @@ def found_readings(found: Reading) -> dict[str, dict[datetime, float]]:
 # What a file of a few rows may truly leave open: whether the day or the month comes first, 1,234, and which rows of a
 # table that only goes by dates belong together.
 UNDECIDED = {"ambiguous_dates", "ambiguous_numbers", "mixed_dates"}
+# And a table that holds nothing but "1,000" between commas: a clear refusal, since nothing shows that it is a number.
+UNDECIDED_BETWEEN_COMMAS = UNDECIDED | {"no_numbers"}
 
 
 @given(tables(), ways_to_write())
-@examples(300)
+@examples(100)
 def test_a_table_comes_back_equal_however_it_is_written(table: Table, traits: Traits) -> None:
     data = file_of(table, traits)
     try:
         found = read_file(data)
     except FormatError as error:
         event(f"refused: {error.code}")
-        assert error.code in UNDECIDED, (error, traits)  # noqa: PT017 - no error is right too
+        undecided = UNDECIDED_BETWEEN_COMMAS if traits.delimiter == traits.decimal else UNDECIDED
+        assert error.code in undecided, (error, traits)  # noqa: PT017 - no error is right too
+        if error.code == "no_numbers":
+            return
         answer = Given.from_json({"date_order": "mdy" if "month" in traits.times or "AM" in traits.times else "dmy"})
         if error.code == "ambiguous_numbers":
             answer = Given.from_json({"decimal": traits.decimal, "thousands": traits.thousands})

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
+from sqlalchemy.engine import Engine
 
 from daybook import counters
+from daybook.models import Counter
 from tests.browser import check_page
 from tests.conftest import LiveServer, Person, sign_in
 
@@ -53,6 +56,13 @@ def test_counters_do_not_share_their_value(app: Flask) -> None:
     with app.app_context():
         assert [counters.count("greetings"), counters.count("greetings"), counters.count("other")] == [1, 2, 1]
         assert counters.value_of("never clicked") == 0
+
+
+def test_a_counter_that_is_full_stays(app: Flask, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.insert(Counter).values(name="greetings", value=2**63 - 2))
+    with app.app_context():
+        assert [counters.count("greetings"), counters.count("greetings")] == [2**63 - 1] * 2
 
 
 def test_clicking_in_a_browser_loads_no_page(page: Page) -> None:

@@ -356,3 +356,11 @@ def test_another_account_keeps_its_zone(
     assert " JST</time>" in client.get("/account").text
     other = login(app.test_client(), make_account("eve"))
     assert " UTC</time>" in other.get("/account").text
+
+
+def test_numbers_that_no_session_or_token_has_are_not_there(
+    client: FlaskClient, make_account: MakeAccount, login: Callable[..., FlaskClient]
+) -> None:
+    login(client, make_account())
+    for path in (f"sessions/{2**70}/end", f"tokens/{2**70}/revoke"):
+        assert client.post(f"/account/{path}").status_code == 404, path

@@ -47,3 +47,13 @@ def test_a_database_that_is_away_stops_nobody(settings: Settings, caplog: pytest
     rehearsal.rehearse(away, replace(settings, database_url=str(away.url)))
     rehearsal.open_connections(away)
     assert "cannot be used" in caplog.text
+
+
+def test_a_mistake_in_it_keeps_no_server_from_starting(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = everything(engine)
+    monkeypatch.setattr(rehearsal.messages, "act", lambda *_: 1 / 0)
+    rehearsal.rehearse(engine, settings)
+    assert "ZeroDivisionError" in caplog.text
+    assert everything(engine) == before

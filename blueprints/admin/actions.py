@@ -39,14 +39,15 @@ def act_on_one(slug: str, key: str, name: str) -> ResponseReturnValue:
     """An action that a row's own page offers; back to that page, or to where the form says."""
     table = find_table(slug)
     number = find_key(table, key)
-    row_or_404(table, number)
+    title = row_or_404(table, number)["title"]
     action = find_action(table, name)
     try:
         changed = run_now(db.engine, settings(), table, action, [number], current_user.id)
     except Refused as error:
         flash(str(error), "danger")
     else:
-        flash(done_words(action, changed), "success" if changed else "warning")
+        words = done_words(action, changed)
+        flash(f"{title}: {words}" if changed else words, "success" if changed else "warning")
     return redirect(url_for("admin.index") if request.form.get("to") == "index" else row_url(table, number), 303)
 
 

@@ -105,11 +105,16 @@ def delete_in(work: Work, table: Table, keys: Sequence[Any], shown: str = "") ->
     titles = {row[0]: str(row.title) for row in connection.execute(named)}
     if not there:
         return 0
+    was = {key: _was(connection, table, key) for key in there} if table.deletion.audited else {}
     table.deletion.delete(work, there)
-    going = {part.what: [part.many, part.many if part.stays else 0] for part in agreed.going}
-    entries = [
-        audit.entry("delete", table.object_type, key, titles[key], going if len(there) == 1 else None) for key in there
-    ]
+    going = {part.what: [part.many, part.many if part.stays else 0] for part in agreed.going if len(there) == 1}
     if table.deletion.audited:
+        entries = [audit.entry("delete", table.object_type, key, titles[key], was[key] | going) for key in there]
         audit.write(connection, entries)
     return len(there)
+
+
+def _was(connection: Connection, table: Table, key: Any) -> dict[str, list[Any]]:
+    """What the row's form says, for the audit."""
+    values = table.form.load(connection, key) if table.form else None
+    return audit.shortened(audit.differences(values or {}, {}))

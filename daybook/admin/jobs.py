@@ -32,6 +32,7 @@ _LOOK_AGAIN = 2.0  # seconds until somebody who found the job's lock taken looks
 _GIVE_WAY = 0.12
 _TRY_AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # seconds, while the database is away
 _DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_RESUME_AGAIN = 15.0  # seconds
 _MISTAKE = "Daybook made a mistake and has written it down."
 
 
@@ -81,14 +82,26 @@ def begin(engine: Engine, settings: Settings, job_id: int) -> None:
 
 def cancel(connection: Connection, job_id: int) -> bool:
     """Ends the job after the batch that is under way; what is done stays. False when it has ended already."""
-    mine = sa.update(Job).where(Job.id == job_id, Job.status.in_(OPEN))
-    return connection.execute(mine.values(cancel_requested=True)).rowcount == 1
+    mine = Job.id == job_id, Job.status.in_(OPEN)
+    asked = sa.update(Job).where(*mine, Job.cancel_requested.is_(False)).values(cancel_requested=True)
+    title = connection.scalar(asked.returning(Job.title))
+    if title is None:
+        return connection.scalar(sa.select(Job.id).where(*mine)) is not None
+    audit.note(connection, "cancel", "job", job_id, title, {"cancel_requested": [False, True]})
+    return True
 
 
 def resume(engine: Engine, settings: Settings) -> None:
-    """Goes on with jobs that a stopped process has left."""
-    with sql.only_reading(), engine.connect() as connection:
-        left = list(connection.scalars(sa.select(Job.id).where(Job.status.in_(OPEN)).order_by(Job.id)))
+    """Goes on with jobs that a stopped process has left; where the database cannot be used yet, as soon as it can."""
+    try:
+        with sql.only_reading(), engine.connect() as connection:
+            left = list(connection.scalars(sa.select(Job.id).where(Job.status.in_(OPEN)).order_by(Job.id)))
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("jobs may wait, the database cannot be used: %s", type(error).__name__)
+        later = threading.Timer(_RESUME_AGAIN, resume, (engine, settings))
+        later.daemon = True  # it keeps no process from ending
+        later.start()
+        return
     for job_id in left:
         begin(engine, settings, job_id)
 

@@ -194,7 +194,7 @@ class Editor:
     def _note(self, connection: Connection, action: str, key: Key, changes: Mapping[str, Any]) -> None:
         row = find_row(connection, self.table, key)
         title = str(row["title"]) if row else str(key)
-        audit.note(connection, action, self.table.object_type, key, title, changes)
+        audit.note(connection, action, self.table.object_type, key, title, audit.shortened(changes))
 
 
 def _is_now(field: Field, text: str) -> str:

@@ -71,14 +71,14 @@ def not_text() -> Reply:
     """To pictures, voices, stickers, places and whatever else is neither text nor a file."""
     return Reply(
         "I can take text, such as “12.50 groceries”, and files of readings sent as a document. "
-        "Nothing of this was kept."
+        "Nothing of this was recorded."
     )
 
 
 def pending(user_id: int) -> Reply:
     """Once, to somebody who is not known yet."""
     return Reply(
-        f"Nothing was kept: this Daybook does not know you yet. An admin has to let you in; your id is {user_id}. "
+        f"Nothing was recorded: this Daybook does not know you yet. An admin has to let you in; your id is {user_id}. "
         "You will hear from me here."
     )
 
@@ -86,13 +86,13 @@ def pending(user_id: int) -> Reply:
 def allowed(known: Known) -> Reply:
     """To somebody whom an admin has let in."""
     return Reply(
-        "You have been let in. What you wrote before was not kept; please write it again.\n\n" + start(known).text
+        "You have been let in. What you wrote before was not recorded; please write it again.\n\n" + start(known).text
     )
 
 
 def blocked() -> Reply:
     """Once, to somebody whom an admin has shut out."""
-    return Reply("An admin has ended your access. What you write here from now on is neither kept nor answered.")
+    return Reply("An admin has ended your access. What you write here from now on is neither recorded nor answered.")
 
 
 def taken_back(made: Sequence[Made], known: Known, by_button: bool = False) -> Reply:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import accounts, passwords
+from daybook import accounts, api_tokens, passwords
 from daybook.accounts import AccountError
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
@@ -68,6 +68,16 @@ def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
     ]
 
 
+def _obstacles(connection: Connection, keys: Sequence[int]) -> list[str]:
+    """Somebody has to stay who can do everything."""
+    admins = sa.select(sa.func.count()).where(Account.role == "admin", Account.is_active.is_(True))
+    if connection.scalar(admins.where(Account.id.in_(keys))) and not connection.scalar(
+        admins.where(Account.id.not_in(keys))
+    ):
+        return ["This is the last active admin. Make somebody else an admin first."]
+    return []
+
+
 ACCOUNTS = Table(
     slug="accounts",
     one="account",
@@ -80,7 +90,7 @@ ACCOUNTS = Table(
     columns=(
         Column("username", "Name", Account.username, sort=True),
         Column("role", "Role", Account.role, sort=True),
-        Column("is_active", "Active", Account.is_active, "flag"),
+        Column("is_active", "Active", Account.is_active, "flag", sort=True),
         Column("last_login_at", "Last login", Account.last_login_at, "time", missing="never"),
         Column("created_at", "Made", Account.created_at, "time", sort=True),
         Column("timezone", "Time zone", Account.timezone, in_list=False),
@@ -118,7 +128,7 @@ ACCOUNTS = Table(
         prepare=_with_hash,
         audited=False,
     ),
-    deletion=Deletion(_delete, _going, audited=False),
+    deletion=Deletion(_delete, _going, _obstacles, audited=False),
     panel="admin/panels/account.html",
 )
 
@@ -156,6 +166,7 @@ TOKENS = Table(
     deletion=Deletion(
         lambda work, keys: _delete_tokens(work.connection, keys),
         lambda connection, keys: [Going("uploads that came with them", _uploads_by(connection, keys), stays=True)],
+        audited=False,
     ),
     empty="No tokens yet. Make one on the page of your account.",
 )
@@ -166,4 +177,5 @@ def _uploads_by(connection: Connection, keys: Sequence[int]) -> int:
 
 
 def _delete_tokens(connection: Connection, keys: Sequence[int]) -> None:
-    connection.execute(sa.delete(ApiToken).where(ApiToken.id.in_(keys)))
+    for key in keys:
+        api_tokens.revoke(connection, key)

@@ -24,7 +24,7 @@ STATUSES = {
     "queued": "Queued",
     "sending": "Being sent",
     "sent": "Sent",
-    "gone": "Given up",
+    "gone": "Cannot be delivered",
 }
 
 
@@ -183,7 +183,7 @@ UPDATES = Table(
             "Handle again",
             _handle_again,
             "{count} handled.",
-            none="None of them could be handled; the reason stands with each.",
+            none="Nothing was handled: what still fails says why, and the others had been handled before.",
             alone=True,
             fits=lambda row: row["processed_at"] is None,
         ),

@@ -78,7 +78,7 @@ USERS = Table(
     search=(
         Contains(TelegramUser.first_name),
         Contains(TelegramUser.last_name),
-        Contains(TelegramUser.username),
+        Contains("@" + TelegramUser.username),
         Number(TelegramUser.user_id),
     ),
     search_hint="Name or id",
@@ -109,7 +109,12 @@ USERS = Table(
                 "user_id", "Telegram id", "whole", when="add", hint="The bot tells it to everybody who writes to it."
             ),
             Field("first_name", "First name", longest=people.MAX_NAME),
-            Field("last_name", "Last name", longest=people.MAX_NAME),
+            Field(
+                "last_name",
+                "Last name",
+                longest=people.MAX_NAME,
+                hint="Telegram does without one; here it tells people apart. Their next message brings its names.",
+            ),
             Field("status", "Status", "choice", options=STATUSES, when="add", default="allowed"),
         ),
         load=_load,
