@@ -19,7 +19,7 @@ from daybook.admin import bulk, jobs
 from daybook.admin.described import Refused, Work
 from daybook.admin.tables import BY_SLUG
 from daybook.config import Settings
-from daybook.models import AuditEntry, Job, Message, TelegramUser
+from daybook.models import Account, AuditEntry, Job, Message, TelegramUser
 from daybook.models import Counter as NamedNumber
 from tests.admin_rows import add_chat, add_message, add_users, scalar, wait_for_job
 from tests.conftest import LiveServer
@@ -237,6 +237,20 @@ def test_work_goes_on_when_the_account_that_began_it_is_deleted(
 
 
 # --- which rows ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", [{"is_active": False}, {"role": "editor"}])
+def test_who_may_not_do_it_any_more_does_no_more_of_it(
+    engine: Engine, settings: Settings, admin: FlaskClient, lost: dict[str, Any]
+) -> None:
+    add_users(engine, 3)
+    with engine.begin() as connection:
+        connection.execute(sa.update(Account).where(Account.id == 1).values(lost))
+    jobs.run(engine, settings, add_job(engine, **everybody()))
+    job = wait_for_job(engine)
+    assert (job.status, job.changed) == ("failed", 0)
+    assert "disabled, or no admin any more" in job.error
+    each_once(engine, [])
 
 
 @pytest.mark.parametrize("kept", [20_000, 2])

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 OPEN = ("waiting", "running")
+_MAY_NOT = "The account that began it is disabled, or no admin any more."
 _LOOK_AGAIN = 2.0  # seconds until somebody who found the job's lock taken looks whether its holder is still there
 # Seconds between two batches, or as long as the one took: whoever waits to write into SQLite looks every tenth of a
 # second, and would find it taken each time.
@@ -215,6 +216,12 @@ def _claimed(connection: Connection, job_id: int, position: str | None) -> tuple
         return None, False
     if row.cancel_requested:
         ended = {"status": "cancelled", "finished_at": utc_now()}
+        connection.execute(sa.update(Job).where(Job.id == job_id).values(ended))
+        return None, False
+    account = sa.select(Account.is_active, Account.role).where(Account.id == row.account_id)
+    owner = connection.execute(account).first()
+    if owner is not None and not (owner.is_active and owner.role == "admin"):
+        ended = {"status": "failed", "finished_at": utc_now(), "error": _MAY_NOT}
         connection.execute(sa.update(Job).where(Job.id == job_id).values(ended))
         return None, False
     return row.account_id, True
