@@ -10,7 +10,7 @@
   let scrolled = 0;
 
   function ready(root) {
-    for (const all of root.querySelectorAll("[data-tick-all]")) all.hidden = false;
+    for (const all of root.querySelectorAll("[data-with-script]")) all.hidden = false;
     if (wide.matches && !folded) for (const fold of root.querySelectorAll(".filters-fold")) fold.open = true;
   }
 
@@ -21,9 +21,10 @@
   function countTicks(form) {
     const rows = ticks(form);
     const ticked = rows.filter((row) => row.checked).length;
-    const all = form.querySelector("[data-tick-all]");
-    all.checked = ticked > 0 && ticked === rows.length;
-    all.indeterminate = ticked > 0 && ticked < rows.length;
+    for (const all of document.querySelectorAll("[data-tick-all]")) {
+      all.checked = ticked > 0 && ticked === rows.length;
+      all.indeterminate = ticked > 0 && ticked < rows.length;
+    }
     form.querySelector("[data-ticked]").textContent = ticked ? `${ticked} of ${rows.length} ticked` : "";
   }
 
@@ -42,8 +43,8 @@
 
   document.addEventListener("change", (event) => {
     const box = event.target;
-    const form = box.closest?.("#rows-form");
-    if (!form || box.type !== "checkbox") return;
+    const form = box.form;
+    if (form?.id !== "rows-form" || box.type !== "checkbox") return;
     if (box.matches("[data-tick-all]")) for (const row of ticks(form)) row.checked = box.checked;
     countTicks(form);
   });

@@ -88,9 +88,10 @@ def keys_on(page: TestResponse) -> list[str]:
 
 
 def complaints_on(page: TestResponse) -> list[str]:
-    """What is said beside the fields, and in alerts."""
+    """What is said beside the fields, and in alerts; not again at the top, where it leads to the fields."""
     parts = re.findall(r'(?s)class="(?:invalid-feedback|alert [^"]*)"[^>]*>(.*?)</div>', page.text)
-    return [html.unescape(" ".join(re.sub("<[^>]*>", " ", part).split())) for part in parts]
+    said = [html.unescape(" ".join(re.sub("<[^>]*>", " ", part).split())) for part in parts]
+    return [text for text in said if not text.startswith("Nothing is saved yet: correct what is marked below.")]
 
 
 def flashed(client: FlaskClient) -> list[str]:

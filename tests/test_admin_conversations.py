@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -71,7 +72,7 @@ def test_an_answer_goes_out_and_its_delivery_is_shown(
     part = admin.get("/admin/users/1001/conversation", headers=HTMX).text
     assert "<html" not in part
     assert "hx-trigger" not in part  # nothing is on its way any more
-    assert "Your last message: delivered" in part
+    assert "Your last message" not in part  # told to whoever has just sent it
     assert "Is the mast\nup again?" in html.unescape(part)
     with engine.connect() as connection:
         entry = connection.execute(sa.select(AuditEntry).where(AuditEntry.action == "write to")).one()
@@ -106,12 +107,22 @@ def test_what_cannot_be_sent_stays_in_the_box(
 def test_the_longest_text_arrives_whole(
     admin: FlaskClient, book: Book, engine: Engine, telegram: TelegramStandin
 ) -> None:
-    greet(book, Phone(), telegram)
+    phone = Phone()
+    greet(book, phone, telegram)
     text = "😀" * 2048
     response = admin.post("/admin/users/1001/answer", data={"text": text}, headers=HTMX)
     assert response.status_code == 200
     assert 'name="text" rows="3" autofocus' in response.text  # the keyboard is in the box again, and that is empty
     telegram.wait_for(lambda: telegram.texts(1001)[-1] == text)
+    telegram.wait_for(lambda: outgoing(engine)[-1][1] == "sent")
+    with engine.connect() as connection:
+        sent = connection.scalar(sa.select(sa.func.max(Message.id)))
+    path = f"/admin/users/1001/conversation?sent={sent}"
+    assert path in response.text or "Your last message: delivered" in response.text  # where it was quick
+    assert "Your last message: delivered" in admin.get(path, headers=HTMX).text
+    greet(book, phone, telegram)  # what the bot says by itself is not mine
+    telegram.wait_for(lambda: outgoing(engine)[-1][1] == "sent")
+    assert "Your last message" not in admin.get("/admin/users/1001").text
 
 
 def test_nobody_is_written_to_who_has_never_written(admin: FlaskClient, engine: Engine, book: Book) -> None:
@@ -206,6 +217,20 @@ def test_a_long_conversation_is_read_in_parts(admin: FlaskClient, book: Book, en
     assert [int(number) for number in seen] == list(range(1, 121))
 
 
+def test_in_a_burst_each_answer_stands_behind_what_it_answers(admin: FlaskClient, book: Book, engine: Engine) -> None:
+    begun = utc_now() - timedelta(hours=1)
+    said = [(1, "in", None, 0), (2, "in", None, 2), (3, "in", None, 4), (4, "out", 1, 5), (5, "out", 2, 6)]
+    said += [(6, "out", 3, 600), (7, "out", None, 601)]  # the first of them late
+    with engine.begin() as connection:
+        connection.execute(sa.insert(Chat).values(chat_id=1001))
+        for number, direction, about, seconds in said:
+            values = {"id": number, "chat_id": 1001, "direction": direction, "reply_to_id": about, "status": "sent"}
+            at = begun + timedelta(seconds=seconds)
+            connection.execute(sa.insert(Message).values(text=f"line {number}.", sent_at=at, **values))
+    page = admin.get("/admin/users/1001").text
+    assert re.findall(r"line (\d)\.", page.partition('id="talk"')[2].partition("</ol>")[0]) == list("1425367")
+
+
 def test_a_messages_page_shows_what_came_and_what_became_of_it(admin: FlaskClient, book: Book) -> None:
     phone = Phone()
     update = phone.message("12.50 groceries")
@@ -270,11 +295,29 @@ def test_a_broadcast_is_shown_first_and_reaches_everybody_once(
     telegram.wait_for(lambda: len(telegram.sent()) == 45, 20)
     assert sorted(call.chat_id for call in telegram.sent()) == list(range(2001, 2046))
     page = admin.get("/admin/jobs/1").text
-    assert "45 of 45 rows looked at, 45 changed" in page
+    assert "45 of 45 people; 45 messages queued." in page
+    assert 'href="/admin/messages/?direction=out">Messages from the bot</a>' in page
     assert "The &lt;b&gt;river&lt;/b&gt; rises" in page
     with crowd.connect() as connection:
         entries = connection.execute(sa.select(AuditEntry).where(AuditEntry.action == "broadcast")).all()
     assert [entry.changes["text"][1] for entry in entries] == ["The <b>river</b> rises"]
+
+
+def test_the_preview_tells_whom_telegram_will_not_deliver_to(admin: FlaskClient, crowd: Engine) -> None:
+    def page() -> str:
+        return admin.post("/admin/broadcast", data={"text": "hello"}).text
+
+    assert "blocked the bot" not in page()
+    ago = utc_now() - timedelta(minutes=5)
+    gone = {"direction": "out", "text": "x", "status": "gone", "sent_at": ago}
+    with crowd.begin() as connection:
+        # 2101 is not written to anyway, and 2003 has written since.
+        connection.execute(sa.insert(Message), [{"chat_id": i, **gone} for i in (2001, 2003, 2101)])
+        connection.execute(sa.insert(Message).values(chat_id=2003, direction="in", text="back", status="handled"))
+    assert "1 of them has blocked the bot: Telegram will not deliver." in page()
+    with crowd.begin() as connection:
+        connection.execute(sa.insert(Message), [{"chat_id": 2002, **gone}])
+    assert "2 of them have blocked the bot" in page()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

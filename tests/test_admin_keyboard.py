@@ -100,7 +100,7 @@ def test_a_form_and_a_conversation_by_the_keyboard_alone(
     page.keyboard.type("12x")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Telegram id")).to_have_attribute("aria-invalid", "true")
-    tab_to(page, "Telegram id")
+    expect(page.get_by_label("Telegram id")).to_be_focused()
     page.keyboard.press("Control+A")
     page.keyboard.type("555")
     for text in ("Fay", "Lind"):

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
+from blueprints.admin.pages import counted
 from daybook import messages, webhook_state
 from daybook.config import Settings
 from daybook.models import Account, Counter, Job, Message, TelegramUpdate, TelegramUser, Upload, utc_now
@@ -109,7 +110,7 @@ def test_a_failed_update_is_handled_again_and_gone(
     admin.post(address, data={"to": "index"})
     page = overview(admin)
     assert "1 update that could not be handled" in page
-    assert "None of them could be handled" in page
+    assert "Nothing was handled" in page
     monkeypatch.setattr(messages, "act", act)
     assert admin.post(address, data={"to": "index"}).location == "/admin/"
     page = overview(admin)
@@ -132,14 +133,19 @@ def test_what_waits_and_what_failed_is_counted_and_leads_on(admin: FlaskClient, 
         ]
         rows = [{"chat_id": 7, "direction": "out", "text": "x", "status": status, "sent_at": at} for status, at in out]
         connection.execute(sa.insert(Message), rows)
+        people = [{"user_id": i, "first_name": f"P{i}", "status": "pending"} for i in range(1, 13)]
+        connection.execute(sa.insert(TelegramUser), people)
+        words = [{"text": "old", "sent_at": long_ago}, {"text": f"It is\nBen {'o' * 90}"}, {"text": ""}]
+        for i, word in enumerate(words):  # of P12 twice, and of P11 without words
+            mine = {"chat_id": 7, "direction": "in", "sender_id": 12 if i < 2 else 11, "status": "failed", **word}
+            connection.execute(sa.insert(Message).values(mine))
         uploads = [{"filename": f"mast-{i}.csv", "status": "failed", "error": "no time column"} for i in range(7)]
         connection.execute(sa.insert(Upload), uploads)
         late = {"payload": {}, "error": "x", "processed_at": None}
         connection.execute(sa.insert(TelegramUpdate), [{"update_id": i, **late} for i in range(1, 13)])
-        people = [{"user_id": i, "first_name": f"P{i}", "status": "pending"} for i in range(1, 13)]
-        connection.execute(sa.insert(TelegramUser), people)
         ended = {"task": "none", "status": "failed", "total": 9, "done": 3}
         connection.execute(sa.insert(Job).values(title="Delete messages", finished_at=utc_now(), **ended))
+        connection.execute(sa.insert(Job).values(title="Block", finished_at=utc_now(), task="none", status="done"))
         connection.execute(sa.insert(Job).values(title="Of last week", finished_at=long_ago, **ended))
         connection.execute(sa.insert(Job).values(title="Allow: bot users", task="none", total=900, done=200))
         connection.execute(sa.insert(Counter), [{"name": f"c{i}", "value": i} for i in range(3)])
@@ -148,7 +154,7 @@ def test_what_waits_and_what_failed_is_counted_and_leads_on(admin: FlaskClient, 
     assert facts["Waits to be sent"] == "2"
     assert facts["Oldest of them"].startswith(f"{long_ago:%Y-%m-%d}")
     assert facts["Failed"] == "1"
-    assert facts["Given up, as people have blocked the bot"] == "1"
+    assert facts["Cannot be delivered, as people have blocked the bot"] == "1"
     assert "7 failed uploads" in page
     assert "mast-6.csv" in page
     assert "no time column" in page
@@ -157,12 +163,37 @@ def test_what_waits_and_what_failed_is_counted_and_leads_on(admin: FlaskClient, 
     assert re.search(r"Allow: bot users</a> <span[^>]*>about to begin, 200 of 900 rows", page)
     assert re.search(r"Delete messages</a> <span[^>]*>stopped by a mistake, 3 of 9 rows", page)
     assert "Of last week" not in page
+    assert 0 < page.index("Delete messages") < page.index("Ended lately") < page.index(">Block</a>")
+    assert re.findall(r'"last-words">([^<]*)<', page) == [f"“It is Ben {'o' * 69}…”"]
+    assert "3 failed messages to the bot" in page
     assert re.search(r">Counters</a></dt><dd>3</dd>", page)
     # Every number leads to exactly the rows that it counts.
-    for words, count in (("All 7 of them", 7), ("All 12 of them", 12), ("All 12 who wait", 12), ("Look at it", 1)):
+    for words, count in (
+        ("All 7 of them", 7),
+        ("All 12 of them", 12),
+        ("All 12 who wait", 12),
+        ("Look at it", 1),
+        ("Look at them", 3),
+    ):
         link = re.search(rf'href="([^"]+)">{words}', page)
         assert link, words
         assert f"{count} match" in admin.get(link[1]).text, words
+
+
+@pytest.mark.parametrize(
+    ("what", "one"),
+    [
+        ("uploads, with their accounts of lines", "upload, with its accounts of lines"),
+        ("sessions, which end", "session, which ends"),
+        ("API tokens", "API token"),
+        ("chats that record into it", "chat that records into it"),
+        ("uploads of theirs", "upload of theirs"),
+        ("messages that recorded some of them", "message that recorded some of them"),
+    ],
+)
+def test_one_is_said_in_the_singular(what: str, one: str) -> None:
+    assert counted(1, what) == one
+    assert counted(2, what) == what
 
 
 # --- Telegram -----------------------------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """The admin area in a real browser: accessible, back and forward, and without JavaScript."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 from sqlalchemy.engine import Engine
 
+from daybook.models import AuditEntry
 from tests.admin_book import fill, titles
 from tests.browser import check_accessible, check_narrow
 from tests.conftest import LiveServer, PageProblems, Person, sign_in
@@ -86,6 +89,16 @@ def test_every_page_is_accessible_wide_and_narrow_by_day_and_night(
     page.goto("/admin/users/add")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("may not be empty").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing is saved yet: correct what is marked below.")
+    expect(page.get_by_label("Telegram id")).to_be_focused()
+    check_everywhere(page)
+    page.get_by_role("link", name="Last name:").click()
+    expect(page.get_by_label("Last name")).to_be_focused()
+    page.goto("/admin/accounts/1")
+    page.locator("#new-password").fill("short")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing is saved yet")
+    expect(page.locator("#new-password")).to_be_focused()
     check_everywhere(page)
     page.goto("/admin/broadcast")
     page.get_by_label("Text").fill("The river rises")
@@ -146,6 +159,48 @@ def test_back_and_forward_restore_lists_and_their_addresses(page: Page, ada: Per
         expect(page.get_by_role("heading", level=1, name=words)).to_be_visible()
 
 
+def test_a_telephone_sorts_and_ticks_all(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.goto("/admin/users/?status=allowed")
+    page.get_by_label("Sort by").select_option("Id, largest first")
+    page.get_by_role("button", name="Sort").click()
+    page.wait_for_url("**status=allowed&sort=-user_id")
+    assert titles(page)[0].endswith(" 129")
+    page.get_by_label("Tick all on this page").check()
+    assert page.locator('input[name="key"]:not(:checked)').count() == 0
+    page.locator('input[name="key"]').first.uncheck()
+    expect(page.get_by_label("Tick all on this page")).to_be_checked(indeterminate=True)
+    expect(page.get_by_role("navigation", name="Admin area").get_by_role("link", name="Sensors")).to_be_hidden()
+    page.get_by_text("Admin: Bot users").click()
+    expect(page.get_by_role("navigation", name="Admin area").get_by_role("link", name="Sensors")).to_be_visible()
+    check_accessible(page)
+
+
+def test_the_audit_reads_in_words(new_page: Callable[..., Page], ada: Person, engine: Engine) -> None:
+    entry = {"action": "send again", "object_type": "message", "origin": "page", "actor": "ada"}
+    changes = {"status": ["gone", "queued"], "error": ["blocked " * 30, None]}
+    with engine.begin() as connection:
+        for which, action in (("1", "send again"), ("2", "delete")):
+            values = entry | {"action": action, "object_id": which, "object_repr": f"message {which}"}
+            connection.execute(sa.insert(AuditEntry).values(changes=changes, **values))
+    page = new_page()
+    sign_in(page, ada)
+    page.goto("/admin/audit/?type=message")
+    page.get_by_role("link", name="1", exact=True).click()
+    page.wait_for_url("**/admin/messages/1")
+    page.go_back()
+    assert page.get_by_role("link", name="2", exact=True).count() == 0  # it is gone
+    assert re.search(r":\d\d:\d\d", page.locator("tbody th").first.inner_text())
+    page.get_by_role("row").filter(has_text="send again").locator("th a").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("send again message 1")
+    expect(page.locator(".details .change").first).to_have_text("status: gone → queued")
+    expect(page.locator(".details .change").last).to_have_text(f"error: {('blocked ' * 30).strip()} → nothing")
+    assert page.locator(".details .json").count() == 0
+    expect(page.locator(".details").get_by_role("link", name="1", exact=True)).to_be_visible()
+    check_accessible(page)
+
+
 def test_all_of_it_works_without_javascript(
     new_page: Callable[..., Page], ada: Person, telegram: TelegramStandin, problems: PageProblems
 ) -> None:
@@ -167,7 +222,17 @@ def test_all_of_it_works_without_javascript(
         one.wait_for_url("**sort=user_id*")
     assert plain.url == page.url
     assert titles(plain) == titles(page) != []
-    assert plain.locator("[data-tick-all]").is_hidden()
+    assert plain.locator("[data-tick-all]:visible").count() == 0
+    plain.set_viewport_size({"width": 375, "height": 800})
+    plain.goto("/admin/users/?status=allowed")
+    plain.get_by_label("Sort by").select_option("Id, largest first")
+    plain.get_by_role("button", name="Sort").click()
+    plain.wait_for_url("**status=allowed&sort=-user_id")
+    assert plain.locator("[data-tick-all]:visible").count() == 0
+    plain.get_by_text("Admin: Bot users").click()
+    plain.get_by_role("navigation", name="Admin area").get_by_role("link", name="Sensors").click()
+    expect(plain.get_by_role("heading", level=1, name="Sensors")).to_be_visible()
+    plain.set_viewport_size({"width": 1280, "height": 800})
     plain.goto("/admin/users/")
     plain.get_by_role("link", name="Next").click()
     plain.get_by_role("link", name="Next").click()
@@ -179,7 +244,8 @@ def test_all_of_it_works_without_javascript(
     expect(plain.locator(".alert")).to_contain_text(" blocked.")
     plain.goto("/admin/users/1000")
     plain.get_by_role("button", name="Send", exact=True).click()
-    expect(plain.get_by_text("Write something first.")).to_be_visible()
+    expect(plain.get_by_role("link", name="Write something first.")).to_be_visible()
+    expect(plain.get_by_label("Answer as the bot")).to_be_focused()
     plain.get_by_label("Answer as the bot").fill("hello")
     plain.get_by_role("button", name="Send", exact=True).click()
     expect(plain.locator(".bubble").last).to_contain_text("hello")

@@ -56,7 +56,7 @@ def test_a_bot_user_goes_and_what_they_wrote_stays(admin: FlaskClient, engine: E
             upload = {"id": number, "filename": "a.csv", "telegram_user_id": number, "status": "done"}
             connection.execute(sa.insert(Upload).values(upload))
     page = admin.get("/admin/users/1/delete").text
-    assert "messages of theirs" in page
+    assert "message of theirs" in page
     assert delete(admin, "/admin/users/1").status_code == 303
     with engine.connect() as connection:
         assert list(connection.scalars(sa.select(TelegramUser.user_id))) == [2]
@@ -122,7 +122,7 @@ def test_a_chat_stays_when_its_source_goes(admin: FlaskClient, engine: Engine) -
     with engine.begin() as connection:
         add_source(connection, 1, readings=0)
         add_chat(connection, 7, source_id=1, title="Household")
-    assert "chats that record into it" in admin.get("/admin/sources/1/delete").text
+    assert "chat that records into it" in admin.get("/admin/sources/1/delete").text
     assert delete(admin, "/admin/sources/1").status_code == 303
     assert scalar(engine, sa.select(Chat.title).where(Chat.source_id.is_(None))) == "Household"
 

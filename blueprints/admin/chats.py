@@ -41,10 +41,11 @@ def answer(key: str) -> ResponseReturnValue:
     row = row_or_404(table, user_id)
     text = request.form.get("text", "")
     complaints: dict[str, list[str]] = {}
+    sent: int | None = None
     try:
         with db.engine.begin() as connection:
             work = Work(db.engine, settings(), current_user.id, connection)
-            conversations.answer(work, int(user_id), str(row["title"]), text)
+            sent = conversations.answer(work, int(user_id), str(row["title"]), text)
         outbox.wake(db.engine, settings())
     except Refused as error:
         complaints = error.complaints
@@ -52,7 +53,7 @@ def answer(key: str) -> ResponseReturnValue:
     if wants_fragment():
         with sql.only_reading(), db.engine.connect() as connection:
             values = conversation_values(connection, int(user_id))
-        values |= {"complaints": complaints, "answered": True} | ({} if complaints else {"text": ""})
+        values |= {"complaints": complaints, "answered": True, "sent": sent} | ({} if complaints else {"text": ""})
         return page("admin/conversation.html", status, row=row, key=user_id, **values)
     if complaints:
         return row_page(table, user_id, complaints=complaints, status=422)
@@ -98,6 +99,7 @@ def broadcast_page(
 ) -> ResponseReturnValue:
     with sql.only_reading(), db.engine.connect() as connection:
         reached, allowed = conversations.reachable(connection), conversations.allowed(connection)
+        deaf = conversations.deaf(connection) if preview else 0
     return page(
         "admin/broadcast.html",
         status,
@@ -107,4 +109,5 @@ def broadcast_page(
         once=secrets.token_urlsafe(12),
         reached=reached,
         allowed=allowed,
+        deaf=deaf,
     )

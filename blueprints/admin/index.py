@@ -20,12 +20,14 @@ def index() -> ResponseReturnValue:
         values: dict[str, Any] = {
             "counts": {table.slug: count_all(connection, table) for table in TABLES},
             "pending": overview.pending_users(connection),
+            "failed_incoming": overview.failed_incoming(connection),
             "failed_uploads": overview.failed_uploads(connection),
             "failed_updates": overview.failed_updates(connection),
             "outbox": overview.outbox(connection),
             "jobs": overview.jobs(connection),
             "changes": histories.latest(connection, 10),
         }
+        values["last_words"] = overview.last_words(connection, [user.user_id for user in values["pending"].rows])
     return page("admin/index.html", missing=webhook_state.missing(settings()), most=overview.MOST, **values)
 
 

@@ -1,6 +1,7 @@
 """What the views of the admin area share: the blueprint, the table and row that an address names, the frame."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
@@ -132,4 +133,34 @@ def pretty_json(value: Any) -> str:
 def words() -> dict[str, Any]:
     """What the macros of the admin area call things."""
     slugs = {table.object_type: table.slug for table in TABLES}
-    return {"origins": audit.ORIGINS, "slug_of": slugs.get}
+    return {
+        "origins": audit.ORIGINS,
+        "slug_of": slugs.get,
+        "status_words": {"gone": "cannot be delivered"},
+        "counted": counted,
+        "which": which,
+        "said_of": said_of,
+    }
+
+
+_ONE = {"copies": "copy", "their": "its", "were": "was", "end": "ends", "record": "records"}
+_MANY = re.compile(r"\b(uploads|sessions|tokens|copies|chats|messages|sensors|readings|lines)\b")
+_AFTER = re.compile(r"\b(their|were|(?<=which )end|(?<=that )record)\b")
+
+
+def counted(many: int, what: str) -> str:
+    """What is counted, said of many, as it is said of one where there is one: "sessions, which end"."""
+    if many != 1:
+        return what
+    words = _MANY.sub(lambda found: _ONE.get(found[0], found[0][:-1]), what, count=1)
+    return _AFTER.sub(lambda found: _ONE[found[0]], words)
+
+
+def which(object_type: str, object_repr: str) -> str:
+    """What an entry of the audit calls its row, beside the kind of thing: "message" and "348"."""
+    return object_repr.removeprefix(f"{object_type} ")
+
+
+def said_of(entry: Mapping[str, Any]) -> str:
+    """An entry of the audit as a title."""
+    return f"{entry['action']} {entry['object_type']} {which(entry['object_type'], entry['object_repr'])}"

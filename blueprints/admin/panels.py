@@ -28,6 +28,7 @@ def conversation_values(connection: Connection, user_id: int) -> dict[str, Any]:
     return {
         "talk": conversations.with_user(connection, user_id, before),
         "before": before,
+        "sent": request.args.get("sent", type=int),
         "can_answer": conversations.can_be_answered(connection, user_id),
         "bot_runs": bool(settings().telegram_bot_token),
         "text": request.form.get("text", "") if request.endpoint == "admin.answer" else "",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ _KINDS = {
 }
 _SENT_AS = {"sendPhoto": "a picture", "sendDocument": "a file"}
 _RECENT = 20
+_BURST = timedelta(minutes=1)
 MAX_TEXT = 4096
 TITLE = "Message to everybody"
 
@@ -85,10 +86,22 @@ def with_user(connection: Connection, user_id: int, before: int | None = None) -
         for row in shown
     ]
     return Talk(
-        said,
+        _answers_behind(said, {row.id: row.reply_to_id for row in shown if row.direction == "out"}),
         shown[0].id if len(rows) > PAGE else None,
         any(row.direction == "out" and row.status in ("queued", "sending") for row in shown),
     )
+
+
+def _answers_behind(said: list[Said], answered: Mapping[int, int | None]) -> list[Said]:
+    """The same, with each answer right behind what it answers where both lie within a minute: of three messages in a
+    burst all have come before the first is answered."""
+    by_id, behind = {one.id: one for one in said}, dict[int, list[Said]]()
+    for one in said:
+        about = by_id.get(answered.get(one.id) or 0)
+        if about is not None and timedelta() <= one.sent_at - about.sent_at <= _BURST and about.direction == "in":
+            behind.setdefault(about.id, []).append(one)
+    moved = {one.id for answers in behind.values() for one in answers}
+    return [each for one in said if one.id not in moved for each in (one, *behind.get(one.id, ()))]
 
 
 def _edits(connection: Connection, chat_id: int, shown: Sequence[Any]) -> dict[int, str]:
@@ -211,6 +224,15 @@ def reachable(connection: Connection) -> int:
 def allowed(connection: Connection) -> int:
     """How many people are allowed."""
     return connection.scalar(sa.select(sa.func.count()).where(TelegramUser.status == "allowed")) or 0
+
+
+def deaf(connection: Connection) -> int:
+    """How many of those whom a broadcast reaches have blocked the bot, as the last message in their chat tells."""
+    last = sa.select(Message.status).where(Message.chat_id == TelegramUser.user_id).correlate(TelegramUser)
+    last = last.order_by(Message.sent_at.desc(), Message.id.desc()).limit(1)
+    gone = sa.select(Message.chat_id).where(Message.status == "gone")  # first those few, by the index
+    query = _reachable().where(TelegramUser.user_id.in_(gone), last.scalar_subquery() == "gone")
+    return connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
 
 
 def broadcast(connection: Connection, account_id: int, text: str, once: str) -> tuple[int, bool]:

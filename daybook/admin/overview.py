@@ -1,5 +1,6 @@
 """What the first page of the admin area tells: what waits, and what went wrong."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,6 +53,21 @@ def pending_users(connection: Connection) -> Few:
     columns = TelegramUser.user_id, TITLE.label("name"), TelegramUser.username, TelegramUser.created_at
     query = sa.select(*columns).where(TelegramUser.status == "pending")
     return _few(connection, query, TelegramUser.created_at)
+
+
+def last_words(connection: Connection, user_ids: Sequence[int]) -> dict[int, str]:
+    """The beginning of what each of these people has written last, where it has words."""
+    last = sa.select(sa.func.substr(Message.text, 1, 200)).where(Message.sender_id == TelegramUser.user_id)
+    last = last.where(Message.direction == "in").order_by(Message.sent_at.desc(), Message.id.desc()).limit(1)
+    words = last.correlate(TelegramUser).scalar_subquery().label("words")
+    query = sa.select(TelegramUser.user_id, words).where(TelegramUser.user_id.in_(user_ids))
+    return {row.user_id: row.words for row in connection.execute(query) if row.words}
+
+
+def failed_incoming(connection: Connection) -> int:
+    """How many messages to the bot have failed, at most MOST."""
+    failed = sa.select(Message.id).where(Message.direction == "in", Message.status == "failed")
+    return min(_count(connection, failed), MOST)
 
 
 def failed_uploads(connection: Connection) -> Few:
