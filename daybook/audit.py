@@ -38,6 +38,9 @@ class Executes(Protocol):
 
 
 _ENTRIES = cast(sa.Table, AuditEntry.__table__)
+# Work may end after the account that began it was deleted: its name stays in the entry, and the work is not lost.
+_STILL_THERE = sa.select(Account.id).where(Account.id == sa.bindparam("acting_account")).scalar_subquery()
+_INSERT = sa.insert(_ENTRIES).values(account_id=_STILL_THERE)
 _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
@@ -86,13 +89,10 @@ def write(connection: Executes, entries: Sequence[Mapping[str, Any]]) -> None:
     """Writes these entries at once; as `note` does."""
     if not entries:
         return
-    # Work may end after the account that began it was deleted: its name stays in the entry, and the work is not lost.
-    still_there = sa.select(Account.id).where(Account.id == sa.bindparam("acting_account")).scalar_subquery()
-    statement = sa.insert(_ENTRIES).values(account_id=still_there)
     rows = [
         {("acting_account" if name == "account_id" else name): value for name, value in one.items()} for one in entries
     ]
-    connection.execute(statement, rows)
+    connection.execute(_INSERT, rows)
 
 
 def entry(
