@@ -1,5 +1,6 @@
 """A book with something in every table, and what tests of the admin area do with it in a browser."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,18 @@ from daybook.models import (
     Upload,
     utc_now,
 )
+from tests.conftest import LiveServer
+from tests.telegram_standin import TelegramStandin
+
+
+def start_with_bot(start_server: Callable[..., LiveServer], telegram: TelegramStandin) -> LiveServer:
+    """A server with a bot, whose webhook is set."""
+    telegram.webhook = {"url": "https://book.example/telegram/webhook"}
+    return start_server(
+        TELEGRAM_BOT_TOKEN=telegram.token,
+        TELEGRAM_API_URL=telegram.url,
+        TELEGRAM_WEBHOOK_SECRET="Only-for_tests-0123456789",
+    )
 
 
 def fill(engine: Engine) -> None:

@@ -6,21 +6,17 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy.engine import Engine
 
-from tests.admin_book import fill, focused, tab_to, titles
+from tests.admin_book import fill, focused, start_with_bot, tab_to, titles
 from tests.conftest import LiveServer, PageProblems, Person, sign_in
 from tests.telegram_standin import TelegramStandin
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-SECRET = "Only-for_tests-0123456789"
 
 
 @pytest.fixture
 def live_server(start_server: Callable[..., LiveServer], telegram: TelegramStandin) -> LiveServer:
     """A server with a bot."""
-    telegram.webhook = {"url": "https://book.example/telegram/webhook"}
-    return start_server(
-        TELEGRAM_BOT_TOKEN=telegram.token, TELEGRAM_API_URL=telegram.url, TELEGRAM_WEBHOOK_SECRET=SECRET
-    )
+    return start_with_bot(start_server, telegram)
 
 
 @pytest.fixture

@@ -135,6 +135,8 @@ def test_a_file_that_nobody_has_begun_does_not_wait_for_anothers_lease(
         connection.execute(mine.values(next_attempt_at=utc_now() + timedelta(seconds=30), attempts=1))
     chat_files.resume(book.engine, book.settings)
     telegram.wait_for(lambda: any("b.csv is in" in text for text in telegram.texts()), 10)
+    assert not any("a.csv is in" in text for text in telegram.texts())
+    assert len(book.readings()) == 6
 
 
 def test_the_same_file_twice_doubles_nothing(book: Book, telegram: TelegramStandin, phone: Phone) -> None:

@@ -195,6 +195,16 @@ class Table:
         return number if -largest <= number <= largest and text == str(number) else None
 
 
+def loaded(key: Any, *columns: Any) -> Callable[[Connection, Any], dict[str, Any] | None]:
+    """The `load` of a form whose fields are columns of the row with that key."""
+    return lambda connection, value: first_row(connection, sa.select(*columns).where(key == value))
+
+
+def count_where(connection: Connection, *conditions: Any) -> int:
+    """How many rows of the table that the conditions are about fulfil them."""
+    return connection.scalar(sa.select(sa.func.count()).where(*conditions)) or 0
+
+
 def first_row(connection: Connection, query: sa.Executable) -> dict[str, Any] | None:
     """The query's first row by column names; None where there is none."""
     row = connection.execute(query).mappings().first()

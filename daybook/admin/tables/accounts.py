@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from daybook import accounts, api_tokens, passwords
 from daybook.accounts import AccountError
-from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains
 from daybook.models import ROLES, Account, ApiToken, LoginSession, Upload
@@ -18,11 +18,6 @@ _ROLE_WORDS = {
     "editor": "Editor: may also upload, and edit sensors and file types",
     "admin": "Admin: may do everything",
 }
-
-
-def _load(connection: Connection, key: int) -> Mapping[str, Any] | None:
-    columns = Account.username, Account.role, Account.is_active, Account.timezone
-    return first_row(connection, sa.select(*columns).where(Account.id == key))
 
 
 def _with_hash(values: dict[str, Any]) -> dict[str, Any]:
@@ -58,13 +53,10 @@ def _delete(work: Work, keys: Sequence[int]) -> None:
 
 
 def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    def of(column: Any) -> int:
-        return connection.scalar(sa.select(sa.func.count()).where(column.in_(keys))) or 0
-
     return [
-        Going("API tokens", of(ApiToken.account_id)),
-        Going("sessions, which end", of(LoginSession.account_id)),
-        Going("uploads of theirs", of(Upload.account_id), stays=True),
+        Going("API tokens", count_where(connection, ApiToken.account_id.in_(keys))),
+        Going("sessions, which end", count_where(connection, LoginSession.account_id.in_(keys))),
+        Going("uploads of theirs", count_where(connection, Upload.account_id.in_(keys)), stays=True),
     ]
 
 
@@ -122,7 +114,7 @@ ACCOUNTS = Table(
             ),
             Field("timezone", "Time zone", "zone", default="UTC", hint="Such as Europe/Dublin; times are shown in it."),
         ),
-        _load,
+        loaded(Account.id, Account.username, Account.role, Account.is_active, Account.timezone),
         _add,
         _change,
         prepare=_with_hash,
@@ -173,7 +165,7 @@ TOKENS = Table(
 
 
 def _uploads_by(connection: Connection, keys: Sequence[int]) -> int:
-    return connection.scalar(sa.select(sa.func.count()).where(Upload.api_token_id.in_(keys))) or 0
+    return count_where(connection, Upload.api_token_id.in_(keys))
 
 
 def _delete_tokens(connection: Connection, keys: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from daybook import sql
-from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
 from daybook.admin.filters import OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains
 from daybook.admin.tables.uploads import remove_copies
@@ -19,10 +19,6 @@ KINDS = {"gauge": "Gauge: a mean makes sense", "amount": "Amount: a sum makes se
 _BUSY = "A file is being imported into one of these sources right now. Try again when that has ended."
 _PATIENCE = 5.0
 _SUGGESTED = 500
-
-
-def _count(connection: Connection, *conditions: Any) -> int:
-    return connection.scalar(sa.select(sa.func.count()).where(*conditions)) or 0
 
 
 def _readings(connection: Connection, *conditions: Any) -> int:
@@ -59,10 +55,6 @@ def _delete_readings(connection: Connection, sensor_ids: Sequence[int]) -> None:
 # --- sources ------------------------------------------------------------------------------------------------------
 
 
-def _load_source(connection: Connection, key: int) -> Mapping[str, Any] | None:
-    return first_row(connection, sa.select(Source.name).where(Source.id == key))
-
-
 def _check_source_name(connection: Connection, name: str, but: int | None) -> None:
     if connection.scalar(sa.select(Source.id).where(Source.name == name, Source.id != (but or 0))) is not None:
         raise Refused({"name": [f"There is a source “{name}” already."]})
@@ -80,16 +72,16 @@ def _change_source(work: Work, key: int, values: Mapping[str, Any]) -> None:
 
 def _going_with_source(connection: Connection, keys: Sequence[int]) -> list[Going]:
     return [
-        Going("sensors", _count(connection, Sensor.source_id.in_(keys))),
+        Going("sensors", count_where(connection, Sensor.source_id.in_(keys))),
         Going("readings", _readings(connection, Sensor.source_id.in_(keys))),
         Going("uploads, with their accounts of lines and the copies of their files", _uploads(connection, keys)),
         _said(connection, MessageReading.sensor_id.in_(_sensors_of(keys).order_by(None))),
-        Going("chats that record into it", _count(connection, Chat.source_id.in_(keys)), stays=True),
+        Going("chats that record into it", count_where(connection, Chat.source_id.in_(keys)), stays=True),
     ]
 
 
 def _uploads(connection: Connection, source_ids: Sequence[int]) -> int:
-    return _count(connection, Upload.source_id.in_(source_ids))
+    return count_where(connection, Upload.source_id.in_(source_ids))
 
 
 def _sensors_of(source_ids: Sequence[int]) -> sa.Select[Any]:
@@ -141,7 +133,7 @@ SOURCES = Table(
     search_hint="Name",
     form=RowForm(
         (Field("name", "Name", hint="Files and programs name it; under another name they would make a new source."),),
-        _load_source,
+        loaded(Source.id, Source.name),
         _add_source,
         _change_source,
     ),
@@ -152,11 +144,6 @@ SOURCES = Table(
 
 
 # --- sensors ------------------------------------------------------------------------------------------------------
-
-
-def _load_sensor(connection: Connection, key: int) -> Mapping[str, Any] | None:
-    columns = Sensor.name, Sensor.label, Sensor.unit, Sensor.kind
-    return first_row(connection, sa.select(*columns).where(Sensor.id == key))
 
 
 def _check_sensor_name(connection: Connection, source_id: int, name: str, but: int | None) -> None:
@@ -244,7 +231,7 @@ SENSORS = Table(
             Field("unit", "Unit", required=False, longest=64),
             Field("kind", "Kind", "choice", options=KINDS, default="gauge"),
         ),
-        _load_sensor,
+        loaded(Sensor.id, Sensor.name, Sensor.label, Sensor.unit, Sensor.kind),
         _add_sensor,
         _change_sensor,
     ),
@@ -255,11 +242,6 @@ SENSORS = Table(
 
 
 # --- counters -----------------------------------------------------------------------------------------------------
-
-
-def _load_counter(connection: Connection, key: str) -> Mapping[str, Any] | None:
-    columns = Counter.name, Counter.value
-    return first_row(connection, sa.select(*columns).where(Counter.name == key))
 
 
 def _add_counter(work: Work, values: Mapping[str, Any]) -> str:
@@ -297,7 +279,7 @@ COUNTERS = Table(
             Field("name", "Name", longest=64, when="add"),
             Field("value", "Value", "whole", default=0),
         ),
-        _load_counter,
+        loaded(Counter.name, Counter.name, Counter.value),
         _add_counter,
         _change_counter,
     ),

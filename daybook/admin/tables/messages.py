@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from daybook import audit, outbox, updates
-from daybook.admin.described import Action, Column, Deletion, Going, Table, Work
+from daybook.admin.described import Action, Column, Deletion, Going, Table, Work, count_where
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains, Number, Through
 from daybook.admin.tables.users import TITLE
@@ -38,8 +38,8 @@ def _send_again(work: Work, keys: Sequence[int]) -> int:
 
 
 def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    made = sa.select(sa.func.count()).where(MessageReading.message_id.in_(keys), MessageReading.taken_back_at.is_(None))
-    return [Going("readings that they made", connection.scalar(made) or 0, stays=True)]
+    made = MessageReading.message_id.in_(keys), MessageReading.taken_back_at.is_(None)
+    return [Going("readings that they made", count_where(connection, *made), stays=True)]
 
 
 def _delete(work: Work, keys: Sequence[int]) -> None:
@@ -59,10 +59,8 @@ def _handle_again(work: Work, keys: Sequence[int]) -> int:
 
 
 def _young(connection: Connection, keys: Sequence[int]) -> list[str]:
-    young = sa.select(sa.func.count()).where(
-        TelegramUpdate.update_id.in_(keys), TelegramUpdate.received_at > utc_now() - _DELIVERED_AGAIN
-    )
-    count = connection.scalar(young)
+    since = utc_now() - _DELIVERED_AGAIN
+    count = count_where(connection, TelegramUpdate.update_id.in_(keys), TelegramUpdate.received_at > since)
     if not count:
         return []
     return [f"{count:,} came within the last two days: Telegram may deliver them again, and they would count twice."]
@@ -73,8 +71,8 @@ def _delete_updates(work: Work, keys: Sequence[int]) -> None:
 
 
 def _of_updates(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    made = sa.select(sa.func.count()).where(Message.update_id.in_(keys))
-    return [Going("messages that they brought", connection.scalar(made) or 0, stays=True)]
+    brought = count_where(connection, Message.update_id.in_(keys))
+    return [Going("messages that they brought", brought, stays=True)]
 
 
 _CHAT = sa.func.coalesce(sa.func.nullif(Chat.title, ""), sa.cast(Message.chat_id, sa.String))

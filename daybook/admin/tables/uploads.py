@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from daybook import file_types, raw_copies, sql
-from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains, Number
 from daybook.file_types import FileTypeError
@@ -31,8 +31,7 @@ _HOLDING = ("done", "importing", "removing")
 
 
 def _obstacles(connection: Connection, keys: Sequence[int]) -> list[str]:
-    wanted = sa.select(sa.func.count()).where(Upload.id.in_(keys), Upload.status.in_(_HOLDING))
-    count = connection.scalar(wanted)
+    count = count_where(connection, Upload.id.in_(keys), Upload.status.in_(_HOLDING))
     if not count:
         return []
     words = "1 of them still holds" if count == 1 else f"{count:,} of them still hold"
@@ -40,9 +39,8 @@ def _obstacles(connection: Connection, keys: Sequence[int]) -> list[str]:
 
 
 def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    issues = sa.select(sa.func.count()).where(UploadIssue.upload_id.in_(keys))
     return [
-        Going("lines of their accounts", connection.scalar(issues) or 0),
+        Going("lines of their accounts", count_where(connection, UploadIssue.upload_id.in_(keys))),
         Going("copies of their files", len(keys)),
     ]
 
@@ -118,11 +116,6 @@ UPLOADS = Table(
 # --- file types ---------------------------------------------------------------------------------------------------
 
 
-def _load(connection: Connection, key: int) -> Mapping[str, Any] | None:
-    columns = FileType.name, FileType.layout
-    return first_row(connection, sa.select(*columns).where(FileType.id == key))
-
-
 def _checked(connection: Connection, values: Mapping[str, Any], but: int | None) -> dict[str, Any]:
     try:
         name = file_types.clean_name(values["name"])
@@ -154,8 +147,7 @@ def _change(work: Work, key: int, values: Mapping[str, Any]) -> None:
 
 
 def _going_with_type(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    read = sa.select(sa.func.count()).where(Upload.file_type_id.in_(keys))
-    return [Going("uploads that were read by them", connection.scalar(read) or 0, stays=True)]
+    return [Going("uploads that were read by them", count_where(connection, Upload.file_type_id.in_(keys)), stays=True)]
 
 
 def _delete_types(work: Work, keys: Sequence[int]) -> None:
@@ -189,7 +181,7 @@ FILE_TYPES = Table(
             Field("name", "Name", longest=file_types.MAX_NAME),
             Field("layout", "Layout", "json", default=json.dumps({}), hint="As docs/file-types.md describes it."),
         ),
-        _load,
+        loaded(FileType.id, FileType.name, FileType.layout),
         _add,
         _change,
     ),

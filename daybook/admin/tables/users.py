@@ -7,7 +7,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from daybook import people
-from daybook.admin.described import Action, Column, Deletion, Field, Going, Refused, RowForm, Table, Work, first_row
+from daybook.admin.described import (
+    Action,
+    Column,
+    Deletion,
+    Field,
+    Going,
+    Refused,
+    RowForm,
+    Table,
+    Work,
+    count_where,
+    loaded,
+)
 from daybook.admin.filters import Dates, by_value
 from daybook.admin.searching import Contains, Number
 from daybook.models import Account, Message, TelegramUser, Upload, utc_now
@@ -16,11 +28,6 @@ STATUSES = {"pending": "Pending", "allowed": "Allowed", "blocked": "Blocked"}
 NAME = sa.func.trim(TelegramUser.first_name + " " + TelegramUser.last_name)
 # What is shown of somebody who has no name.
 TITLE = sa.func.coalesce(sa.func.nullif(NAME, ""), TelegramUser.username, sa.cast(TelegramUser.user_id, sa.String))
-
-
-def _load(connection: Connection, key: int) -> Mapping[str, Any] | None:
-    columns = TelegramUser.user_id, TelegramUser.first_name, TelegramUser.last_name
-    return first_row(connection, sa.select(*columns).where(TelegramUser.user_id == key))
 
 
 def _add(work: Work, values: Mapping[str, Any]) -> int:
@@ -43,12 +50,9 @@ def _change(work: Work, key: int, values: Mapping[str, Any]) -> None:
 
 
 def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
-    def of(column: Any) -> int:
-        return connection.scalar(sa.select(sa.func.count()).where(column.in_(keys))) or 0
-
     return [
-        Going("messages of theirs", of(Message.sender_id), stays=True),
-        Going("uploads of theirs", of(Upload.telegram_user_id), stays=True),
+        Going("messages of theirs", count_where(connection, Message.sender_id.in_(keys)), stays=True),
+        Going("uploads of theirs", count_where(connection, Upload.telegram_user_id.in_(keys)), stays=True),
     ]
 
 
@@ -117,7 +121,7 @@ USERS = Table(
             ),
             Field("status", "Status", "choice", options=STATUSES, when="add", default="allowed"),
         ),
-        load=_load,
+        load=loaded(TelegramUser.user_id, TelegramUser.user_id, TelegramUser.first_name, TelegramUser.last_name),
         add=_add,
         change=_change,
     ),
