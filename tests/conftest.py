@@ -149,11 +149,25 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def empty_tables(url: str) -> None:
-    """Takes every row out, and lets ids start at 1 again."""
+    """Takes every row out, and lets ids start at 1 again.
+
+    Deleting the few rows that a test leaves takes a tenth of the time of TRUNCATE, which makes new files for every
+    table. Readings go with their chunks, so that the next test makes its own.
+    """
+    names = [table.name for table in db.metadata.sorted_tables]
+    rows = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM \"{name}\")" for name in names)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
-    tables = ", ".join(f'"{table.name}"' for table in db.metadata.sorted_tables)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        filled = set(connection.exec_driver_sql(rows).scalars())
+        if connection.exec_driver_sql("SELECT EXISTS (SELECT FROM timescaledb_information.chunks)").scalar():
+            connection.exec_driver_sql("TRUNCATE reading")
+        for name in reversed(names):
+            if name in filled - {"reading"}:
+                connection.exec_driver_sql(f'DELETE FROM "{name}"')
+        connection.exec_driver_sql(
+            "SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, start_value, false) "
+            "FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
+        )
     engine.dispose()
 
 
