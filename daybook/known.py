@@ -102,10 +102,12 @@ def _with_blanks(connection: Connection, sensors: list[SensorKnown], said: Recor
         if not sensor.is_blank
         and (entry.number_first != (sensor.kind == AMOUNT) or entry.unit not in ("", sensor.unit))
     }
+    if not wanted:
+        return sensors
     few = sa.select(Sensor.id).where(Sensor.id.in_(wanted), Sensor.reading_count <= _FEW)
     blank = {
         sensor_id
-        for sensor_id in (connection.scalars(few).all() if wanted else ())
+        for sensor_id in connection.scalars(few).all()
         if connection.scalar(sa.select(Reading.time).where(Reading.sensor_id == sensor_id).limit(1)) is None
     }
     return [replace(sensor, is_blank=True) if sensor.id in blank else sensor for sensor in sensors]

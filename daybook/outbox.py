@@ -34,6 +34,7 @@ _ATTEMPTS_TO_ANSWER = 6
 _LONGEST_TO_ANSWER = 30.0  # seconds; by then nobody looks at the button any more
 _MOST_ANSWERS = 1000  # that wait in memory, while Telegram is away
 _METHOD_OF = {"chart": "sendPhoto", "export": "sendDocument"}
+_QUEUE = sa.insert(Message).returning(Message.id)
 
 
 def queue(
@@ -63,7 +64,7 @@ def queue(
         "payload": payload,
         "reply_to_id": reply_to_id,
     }
-    return connection.execute(sa.insert(Message).values(values).returning(Message.id)).scalar_one()
+    return connection.execute(_QUEUE, values).scalar_one()
 
 
 def edit(connection: Connection, message_id: int, text: str, payload: dict[str, Any] | None = None) -> int:
@@ -193,10 +194,14 @@ class _Sender:
         if time.monotonic() >= self._look_again_at:
             self._look_again_at = time.monotonic() + 60
             look_again(self._engine)
-        send_due(self._engine, self._settings, stop=self._interrupted, claimed=self._find_help)
+        # A look costs less than a claim, and does not take SQLite's write lock.
+        left = seconds_until_due(self._engine, _LOOK_EVERY)
+        if left <= 0:
+            send_due(self._engine, self._settings, stop=self._interrupted, claimed=self._find_help)
+            left = seconds_until_due(self._engine, _LOOK_EVERY)
         with self._condition:
             answers = [answer.due - time.monotonic() for answer in self._answers]
-        return min(_LOOK_EVERY, max(0.02, min([seconds_until_due(self._engine, _LOOK_EVERY), *answers])))
+        return min(_LOOK_EVERY, max(0.02, min([left, *answers])))
 
     def _interrupted(self) -> bool:
         """Whether to leave the outbox for something else: the end, or somebody who has pressed a button."""

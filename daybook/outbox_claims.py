@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import aliased
 
 from daybook import sql
 from daybook.bot_api import BotApiError, Migrated, Permanent, RetryAfter, Temporary
@@ -54,6 +55,16 @@ _DUE_CHAT = (
     .with_for_update(skip_locked=True)
 )
 _LOCK_CHAT = sa.select(Chat.paced_until).where(Chat.chat_id == _CHAT).with_for_update()
+_WAITS = Message.chat_id == _CHAT, WAITING
+_ANY_MESSAGE = sa.select(Message.id).where(*_WAITS).limit(1)
+_ABOUT = aliased(Message)
+_ABOUT_NUMBER = (
+    sa.select(_ABOUT.telegram_message_id)
+    .where(_ABOUT.id == Message.reply_to_id, _ABOUT.chat_id == Message.chat_id)
+    .correlate(Message)
+    .scalar_subquery()
+    .label("about_number")
+)
 _FIRST_MESSAGE = (
     sa.select(
         Message.id,
@@ -63,8 +74,9 @@ _FIRST_MESSAGE = (
         Message.payload,
         Message.reply_to_id,
         Message.attempts,
+        _ABOUT_NUMBER,
     )
-    .where(Message.chat_id == _CHAT, WAITING)
+    .where(*_WAITS)
     .order_by(Message.id)
     .limit(1)
 )
@@ -76,6 +88,13 @@ _TAKE = (
 _MINE = sa.update(Message).where(
     Message.id == _MESSAGE, Message.status == "sending", Message.attempts == sa.bindparam("number")
 )
+_SENT = _MINE.values(
+    status="sent",
+    sent_at=_NOW,
+    next_attempt_at=None,
+    error=sa.bindparam("note"),
+    telegram_message_id=sa.func.coalesce(sa.bindparam("telegram_number"), Message.telegram_message_id),
+)
 _SET_CHAT = (
     sa.update(Chat)
     .where(Chat.chat_id == _CHAT)
@@ -85,7 +104,10 @@ _SET_CHAT = (
 
 @dataclass(frozen=True)
 class Claim:
-    """A message in hand. attempts tells this claim from later ones of the same message."""
+    """A message in hand. attempts tells this claim from later ones of the same message.
+
+    about_number: Telegram's number of the message that it answers or changes, where that is known in this chat.
+    """
 
     id: int
     chat_id: int
@@ -94,6 +116,7 @@ class Claim:
     payload: dict[str, Any]
     reply_to_id: int | None
     attempts: int
+    about_number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -235,9 +258,8 @@ def _note_within(connection: Connection, claim: Claim, outcome: Sent | BotApiErr
         move(connection, claim.chat_id, outcome.to_chat_id)
         make_due(connection, outcome.to_chat_id)
     paced_until = connection.scalar(_LOCK_CHAT, {"chat": claim.chat_id})
-    values, again_at = _what_became(claim, outcome, now)
-    mine = {"message": claim.id, "number": claim.attempts}
-    if not connection.execute(_MINE.values(values), mine).rowcount:
+    change, values, again_at = _what_became(claim, outcome, now)
+    if not connection.execute(change, values | {"message": claim.id, "number": claim.attempts}).rowcount:
         log.warning("message %s took too long, and somebody else has sent it as well", claim.id)
         return
     if isinstance(outcome, Sent):
@@ -246,18 +268,23 @@ def _note_within(connection: Connection, claim: Claim, outcome: Sent | BotApiErr
             edited = sa.update(Message).where(Message.id == claim.reply_to_id)
             connection.execute(edited.values(text=claim.text, edited_at=now))
     if again_at is None:
-        waiting = connection.scalar(_FIRST_MESSAGE, {"chat": claim.chat_id}) is not None
+        waiting = connection.scalar(_ANY_MESSAGE, {"chat": claim.chat_id}) is not None
         again_at = _allowed(paced_until, now) if waiting else None
     _set_chat(connection, claim.chat_id, again_at, paced_until)
 
 
-def _what_became(claim: Claim, outcome: Sent | BotApiError, now: datetime) -> tuple[dict[str, Any], datetime | None]:
-    """The message's new columns, and when the chat is to be tried again if that is because of this message."""
+def _what_became(
+    claim: Claim, outcome: Sent | BotApiError, now: datetime
+) -> tuple[sa.Update, dict[str, Any], datetime | None]:
+    """The change of the message, its values, and when the chat is to be tried again if that is because of it."""
     if isinstance(outcome, Sent):
-        values = {"status": "sent", "sent_at": now, "next_attempt_at": None, "error": outcome.note}
-        if outcome.telegram_message_id is not None:
-            values["telegram_message_id"] = outcome.telegram_message_id
-        return values, None
+        return _SENT, {"now": now, "note": outcome.note, "telegram_number": outcome.telegram_message_id}, None
+    values, again_at = _what_failed(claim, outcome, now)
+    return _MINE.values(values), {}, again_at
+
+
+def _what_failed(claim: Claim, outcome: BotApiError, now: datetime) -> tuple[dict[str, Any], datetime | None]:
+    """The message's new columns, and when the chat is to be tried again."""
     log.info("message %s to chat %s, attempt %s: %s", claim.id, claim.chat_id, claim.attempts, outcome)
     error = str(outcome)[:500]
     if isinstance(outcome, Migrated) and claim.attempts < MOST_ATTEMPTS:

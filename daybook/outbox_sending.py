@@ -15,8 +15,7 @@ from daybook import bot_api, outbox_claims, sql
 from daybook.bot_api import BotApiError, FileToSend, Permanent, Temporary
 from daybook.chart_pictures import NothingToDraw
 from daybook.config import Settings
-from daybook.models import Message
-from daybook.outbox_claims import FILE_PARAMETER, Claim, Sent, seconds_until_due
+from daybook.outbox_claims import FILE_PARAMETER, Claim, Sent
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def send_due(
     if not settings.telegram_bot_token:
         return 0
     tried = 0
-    claim = outbox_claims.claim(engine) if seconds_until_due(engine, 1.0) <= 0 else None
+    claim = outbox_claims.claim(engine)
     while claim is not None:
         claimed()
         outcome = _deliver(engine, settings, claim)
@@ -85,7 +84,7 @@ def _call(engine: Engine, settings: Settings, claim: Claim) -> Sent:
     if claim.method in FILE_PARAMETER:
         with _kept(engine, claim):
             return _send_with_file(engine, settings, claim)
-    return _send(engine, settings, claim, claim.method, claim.text)
+    return _send(settings, claim, claim.method, claim.text)
 
 
 def _send_with_file(engine: Engine, settings: Settings, claim: Claim) -> Sent:
@@ -96,37 +95,36 @@ def _send_with_file(engine: Engine, settings: Settings, claim: Claim) -> Sent:
         file = renderers[kind](engine, settings, wanted)
     except NothingToDraw:  # what was to be drawn has been taken back since
         text = f"{wanted['title']} has no readings in that time any more."
-        return _send(engine, settings, claim, "sendMessage", text, note="there was nothing to draw")
+        return _send(settings, claim, "sendMessage", text, note="there was nothing to draw")
     except Exception as error:
         if sql.is_away(error):
             raise
         log.exception("the %s of message %s cannot be made", kind, claim.id)
         note = f"the {kind} could not be made: {type(error).__name__}"
-        return _in_words(engine, settings, claim, _NOT_MADE, note)
+        return _in_words(settings, claim, _NOT_MADE, note)
     with closing(BytesIO(file.content) if isinstance(file.content, bytes) else file.content) as content:
         start = content.tell()
         size = content.seek(0, SEEK_END) - start
         content.seek(start)
         if size > LARGEST_FILE:
-            return _in_words(engine, settings, claim, _TOO_LARGE, f"the {kind} is too large: {size:,} bytes")
+            return _in_words(settings, claim, _TOO_LARGE, f"the {kind} is too large: {size:,} bytes")
         try:
             files = {FILE_PARAMETER[claim.method]: replace(file, content=content)}
-            return _send(engine, settings, claim, claim.method, claim.text, files)
+            return _send(settings, claim, claim.method, claim.text, files)
         except Permanent as error:
             if error.gone:
                 raise
             log.warning("the %s of message %s is not taken: %s", kind, claim.id, error)
             reason = _TOO_LARGE if error.status == 413 else _NOT_TAKEN
-            return _in_words(engine, settings, claim, reason, f"the {kind} was not taken: {error}")
+            return _in_words(settings, claim, reason, f"the {kind} was not taken: {error}")
 
 
-def _in_words(engine: Engine, settings: Settings, claim: Claim, reason: str, note: str) -> Sent:
+def _in_words(settings: Settings, claim: Claim, reason: str, note: str) -> Sent:
     text = "\n\n".join(part for part in (claim.text, reason) if part)
-    return _send(engine, settings, claim, "sendMessage", text, note=note)
+    return _send(settings, claim, "sendMessage", text, note=note)
 
 
 def _send(
-    engine: Engine,
     settings: Settings,
     claim: Claim,
     method: str,
@@ -139,7 +137,7 @@ def _send(
     if method in _TEXT_PARAMETER:
         params[_TEXT_PARAMETER[method]] = text
     if claim.reply_to_id is not None:
-        params |= _about(engine, claim)
+        params |= _about(claim)
     result = bot_api.client(settings).call(method, params, files)
     number = result.get("message_id") if isinstance(result, dict) and method != "editMessageText" else None
     return Sent(number if bot_api.is_number(number) else None, note)
@@ -167,18 +165,13 @@ def _kept(engine: Engine, claim: Claim) -> Iterator[None]:
         thread.join()  # so that it does not take the chat in hand again after what became of it has been noted
 
 
-def _about(engine: Engine, claim: Claim) -> dict[str, Any]:
+def _about(claim: Claim) -> dict[str, Any]:
     """The message that this one answers, or edits, by the number that Telegram knows it by."""
-    with sql.only_reading(), engine.connect() as connection:
-        which = sa.select(Message.telegram_message_id, Message.chat_id).where(Message.id == claim.reply_to_id)
-        about = connection.execute(which).first()
-    known = about is not None and about.telegram_message_id is not None and about.chat_id == claim.chat_id
     if claim.method.startswith("edit"):
-        if not known:
+        if claim.about_number is None:
             raise Permanent("the message that it changes was never sent to this chat", status=0)
-        return {"message_id": about.telegram_message_id}  # type: ignore[union-attr]
-    if not known:
+        return {"message_id": claim.about_number}
+    if claim.about_number is None:
         return {}
     # A question that has been deleted since is answered all the same.
-    reply = {"message_id": about.telegram_message_id, "allow_sending_without_reply": True}  # type: ignore[union-attr]
-    return {"reply_parameters": reply}
+    return {"reply_parameters": {"message_id": claim.about_number, "allow_sending_without_reply": True}}
