@@ -11,7 +11,19 @@ from sqlalchemy.engine import Connection, Engine
 
 from daybook import attachments, bot_name, chat_audit, chats, known, message_readings, outbox, undo_order
 from daybook.chat import conversation, grammar, replies
-from daybook.chat.values import AddReading, Known, NotForUs, Nothing, Record, Reply, Said, SetTimezone, TakeBack, Undo
+from daybook.chat.values import (
+    AddReading,
+    Command,
+    Known,
+    NotForUs,
+    Nothing,
+    Record,
+    Reply,
+    Said,
+    SetTimezone,
+    TakeBack,
+    Undo,
+)
 from daybook.chats import KnownChat
 from daybook.config import Settings
 from daybook.message_readings import Changes
@@ -84,9 +96,11 @@ def answer_press(connection: Connection, about: About, data: str, pressed_id: in
     that has the button."""
     said = grammar.pressed(data)
     changes = Changes()
-    if not isinstance(said, Undo):
+    if isinstance(said, Command):
         _act(connection, about, changes, said, ())
         return ""
+    if not isinstance(said, Undo):
+        return replies.button_gone().text
     mine = Message.id == said.message_id, Message.chat_id.in_(about.chat.ids), Message.direction == "in"
     row = connection.execute(sa.select(Message.sender_id).where(*mine)).first()
     if row is None:
