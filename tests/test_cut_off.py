@@ -315,10 +315,10 @@ def test_a_gzip_bomb_is_stopped_by_ratio(engine: Engine, client: FlaskClient, to
     for _ in range(100):
         packer.write(b"\n" * 1_000_000)
     packer.close()
-    begun = time.monotonic()
+    begun = time.process_time()
     answer = post(client, token, bytes(packed))
     assert answer["error"]["code"] == "unpacks_too_well"
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
     check_nothing_is_left(engine)
 
 
