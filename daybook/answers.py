@@ -9,12 +9,24 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import attachments, bot_name, chat_audit, chats, known, message_readings, outbox, undo_order
+from daybook import (
+    attachments,
+    bot_name,
+    chat_audit,
+    chats,
+    known,
+    message_readings,
+    outbox,
+    sensor_settings,
+    undo_order,
+)
 from daybook.chat import conversation, grammar, replies
 from daybook.chat.values import (
+    AMOUNT,
     AddReading,
     Command,
     Known,
+    MakeAmount,
     NotForUs,
     Nothing,
     Record,
@@ -29,6 +41,7 @@ from daybook.config import Settings
 from daybook.message_readings import Changes
 from daybook.models import Message, TelegramUser
 from daybook.people import Person
+from daybook.sensor_settings import SensorSettings
 
 # Something to be done once the update's transaction is committed.
 Afterwards: TypeAlias = Callable[[Engine, Settings], None]
@@ -139,6 +152,9 @@ def _act(connection: Connection, about: About, changes: Changes, said: Said, bef
     for effect in outcome.effects:
         if isinstance(effect, SetTimezone):
             chats.set_timezone(connection, about.chat, effect.name)
+        elif isinstance(effect, MakeAmount):
+            wanted = SensorSettings(effect.sensor.label, effect.sensor.unit, AMOUNT)
+            sensor_settings.change(connection, effect.sensor.id, wanted)
         elif isinstance(effect, TakeBack) and about.row.is_new:
             answers.append(_undo_last(connection, about, changes))
         elif isinstance(effect, TakeBack) and not before:  # an entry that is edited into an /undo takes back itself
@@ -148,7 +164,7 @@ def _act(connection: Connection, about: About, changes: Changes, said: Said, bef
     if late and undo_order.settle(connection, changes, about.chat, sender_id):
         answers.append(Reply(_UNDO_CAME_FIRST))
     changes.write(connection)
-    if isinstance(said, Nothing) and outcome.replies and about.row.id:
+    if outcome.helps and about.row.id:
         known.note_help(connection, about.chat, about.row.id)
     _say(connection, about, answers)
 

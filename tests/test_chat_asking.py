@@ -182,6 +182,26 @@ def test_a_gauge_is_drawn_up_to_now() -> None:
     assert chart.start < LAST < NOW < chart.end
 
 
+@pytest.mark.parametrize(
+    ("span", "last", "now", "first_bar", "bars"),
+    [
+        ("7d", datetime(2026, 11, 11, 13, tzinfo=UTC), datetime(2026, 11, 18, 12, tzinfo=UTC), date(2026, 11, 5), 7),
+        ("7d", datetime(2026, 11, 12, 0, tzinfo=UTC), datetime(2026, 11, 18, 12, tzinfo=UTC), date(2026, 11, 12), 7),
+        ("1y", datetime(2026, 11, 18, tzinfo=UTC), datetime(2027, 11, 15, tzinfo=UTC), date(2025, 12, 1), 12),
+    ],
+)
+def test_the_bars_of_an_amount_hold_its_last_reading(
+    span: str, last: datetime, now: datetime, first_bar: date, bars: int
+) -> None:
+    known = Known(now, "UTC", (SensorKnown(1, "coffee", "", AMOUNT, last, 5.0),))
+    answer = reply(f"/chart coffee {span}", known)
+    assert answer.chart
+    assert (answer.chart.edges[0].date(), len(answer.chart.edges)) == (first_bar, bars)
+    assert answer.chart.start <= last < answer.chart.end
+    if answer.chart.end < now:
+        assert f"up to its last reading on {last.day} Nov" in answer.text
+
+
 def test_an_old_gauge_is_drawn_up_to_its_last_reading() -> None:
     then = datetime(2026, 3, 1, 12, tzinfo=UTC)
     known = Known(NOW, "UTC", (SensorKnown(3, "mast", "m/s", GAUGE, then, 5.0),))

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy.engine import Engine
 
 from daybook import answers, chats, imports, people, removal, updates
-from daybook.models import Message, Reading, Replacement, Sensor, Upload
+from daybook.models import AuditEntry, Message, Reading, Replacement, Sensor, Upload
 from daybook.upload_options import Options, Sender
 from tests.telegram_updates import ANNA, BEN, GROUP, NOON, Book, Phone
 
@@ -346,6 +346,19 @@ def test_a_button_of_another_chat_does_nothing(book: Book, phone: Phone) -> None
         book.take(phone.press(data, ANNA))
     assert book.values() == [12.5]
     assert not updates.failed(book.engine)
+
+
+def test_a_gauge_that_was_meant_as_an_amount_is_summed_after_a_press(book: Book, phone: Phone) -> None:
+    book.take(phone.message("rent 850"), phone.later(minutes=1).message("900 rent"))
+    assert "nothing is summed" in book.said()[-1]
+    sensor_id = book.ask(sa.select(Sensor.id))[0].id
+    book.take(phone.press(f"amount:{sensor_id}"))
+    assert "1750 in 2 entries" in book.said()[-1]
+    assert [row.kind for row in book.ask(sa.select(Sensor.kind))] == ["amount"]
+    changes = book.ask(sa.select(AuditEntry.changes, AuditEntry.origin).where(AuditEntry.object_type == "sensor"))
+    assert [(row.changes, row.origin) for row in changes][1:] == [({"kind": ["gauge", "amount"]}, "chat")]
+    book.take(phone.later(minutes=1).message("100 rent"))
+    assert "1850" in book.said()[-1]
 
 
 def test_a_button_that_means_nothing_any_more_says_so(book: Book, phone: Phone) -> None:

@@ -1,6 +1,6 @@
 """What people type on telephones, and what counts of it."""
 
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from daybook.chat import words
 from daybook.chat.characters import key
 from daybook.chat.grammar import parse, pressed
+from daybook.chat.moments import resolve
 from daybook.chat.values import (
     AMOUNT,
     GAUGE,
@@ -103,6 +104,67 @@ AMOUNTS = [
     ("45 bar bill", 45, "", "bar bill"),  # a word that could be a unit, but begins a name
     ("12.50 <b>bread</b> & $x$", 12.5, "", "<b>bread</b> & $x$"),
 ]
+
+
+AMOUNTS += [
+    ("12.50 groceries.", 12.5, "", "groceries"),
+    ("12.50 groceries!!", 12.5, "", "groceries"),
+    ("12.50 friday pizza", 12.5, "", "friday pizza"),
+    ("10 000 steps", 10_000, "", "steps"),
+    ("1 234 567 steps", 1_234_567, "", "steps"),
+]
+
+
+@pytest.mark.parametrize(
+    "text", ["18 Nov groceries", "groceries 18.11.", "yesterday", "18:20", "meeting moved to 15:00"]
+)
+def test_a_day_or_a_time_without_a_number_is_nothing_to_keep(text: str) -> None:
+    assert isinstance(parse(text), Nothing)
+
+
+@pytest.mark.parametrize(
+    ("when", "day"),
+    [
+        ("18/11", date(2026, 11, 18)),
+        ("18-Nov", date(2026, 11, 18)),
+        ("18/Nov/2025", date(2025, 11, 18)),
+        ("2026/11/18", date(2026, 11, 18)),
+        ("monday", date(2026, 11, 16)),
+        ("on Monday", date(2026, 11, 16)),
+        ("friday", date(2026, 11, 20)),
+        ("last friday", date(2026, 11, 13)),
+        ("2 days ago", date(2026, 11, 18)),
+        ("a week ago", date(2026, 11, 13)),
+        ("the day before yesterday", date(2026, 11, 18)),
+    ],
+)
+@pytest.mark.parametrize("line", ["12.50 groceries {}", "{} 12.50 groceries", "groceries 12.50, {}"])
+def test_days_as_people_write_them(line: str, when: str, day: date) -> None:
+    entry = only(line.format(when))
+    assert entry.name == "groceries"
+    assert resolve(entry.when, datetime(2026, 11, 20, 12, tzinfo=UTC), UTC).date() == day  # a Friday
+
+
+def test_a_day_on_a_line_of_its_own_is_that_of_the_entries_under_it() -> None:
+    said = parse("18.11.\n12.50 shopping\n3.20 milk at 9:05\nyesterday 5 beer\n17.11. 18:00\n7 wine")
+    assert isinstance(said, Record)
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert [(entry.name, f"{resolve(entry.when, now, UTC):%d %H:%M}") for entry in said.entries] == [
+        ("shopping", "18 12:00"),
+        ("milk", "18 09:05"),
+        ("beer", "19 12:00"),
+        ("wine", "17 18:00"),
+    ]
+    assert not said.unread
+
+
+def test_a_day_on_a_line_of_its_own_with_no_entry_under_it_is_told() -> None:
+    said = parse("12.50 groceries\nyesterday")
+    assert isinstance(said, Record)
+    assert [(line.line, line.reason) for line in said.unread] == [(2, "it holds a day or a time, but no number")]
+    said = parse("18.11.\n19.11.\n12.50 groceries")
+    assert isinstance(said, Record)
+    assert [line.line for line in said.unread] == [1]
 
 
 @pytest.mark.parametrize(("text", "value", "unit", "name"), AMOUNTS)
@@ -227,9 +289,8 @@ REFUSED = [
     ("1e400 stars", "too large"),
     ("stars " + "9" * 400, "too large"),
     ("stars 1e-400", "too close to zero"),
-    ("18 Nov groceries", "no number"),
-    ("groceries 18.11.", "no number"),
-    ("yesterday", "no number"),
+    ("12. 50 groceries", "can be 50 in a list, or 12.50"),
+    ("12.50 shopping 5/11", 'write it like "5.11."'),
     ("31.2.2026 5 bread", "not a day"),
     ("2026-13-01 5 bread", "not a day"),
     ("25:70 5 bread", "not a time"),

@@ -40,6 +40,8 @@ def test_idle_talk_in_a_group_is_answered_once_a_day(book: Book, phone: Phone, k
     chat = GROUP | {"type": kind}
     for text in ("good morning", "what is for dinner?", "fish"):
         book.take(phone.later(hours=1).message(text, ANNA, chat), phone.message(text, BEN, chat))
+    for text in ("see you at 7", "meeting moved to 15:00"):
+        book.take(phone.message(text, ANNA, chat))
     assert helped(book) == 1
     book.take(phone.message("12.50 fish", BEN, chat), phone.message("thanks", ANNA, chat))
     assert book.values() == [12.5]

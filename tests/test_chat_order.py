@@ -86,6 +86,30 @@ def test_an_edit_while_its_entry_is_taken_back_changes_nothing(
     book.check()
 
 
+def test_entries_that_come_at_once_behind_their_undo_lose_nothing(book: Book, phone: Phone) -> None:
+    for number in range(12):
+        first = phone.message(f"0.1 x{number}")
+        second = phone.later(seconds=30).message(f"0.2 x{number}")
+        book.take(phone.later(seconds=30).message("/undo"))
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(book.take, (first, second)))
+        phone.later(minutes=1)
+    assert book.values() == [0.1] * 12
+    book.check()
+
+
+def test_many_lines_in_any_order_at_once_hold_nobody_up(book: Book, phone: Phone) -> None:
+    names = [f"meter {letter}" for letter in "abcdef"]
+    messages = []
+    for number in range(24):
+        order = names if number % 2 else names[::-1]
+        messages.append(phone.message("\n".join(f"1 {name}" for name in order)))
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(book.take, messages))
+    assert sum(book.values()) == 6 * 24
+    book.check()
+
+
 # --- edits after an /undo
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daybook.chat import conversation, replies, words
-from daybook.chat.grammar import parse
+from daybook.chat.grammar import parse, pressed
 from daybook.chat.moments import BadMoment, resolve
 from daybook.chat.values import (
     AMOUNT,
@@ -19,6 +19,7 @@ from daybook.chat.values import (
     AddReading,
     Known,
     Made,
+    MakeAmount,
     MonthSum,
     Outcome,
     SensorKnown,
@@ -318,3 +319,58 @@ def test_a_resolved_moment_is_never_ahead_and_lies_on_the_day_that_was_meant(
         assert (local.month, local.day) == (when.month, when.day)
     if when.days_ago is not None and when.clock is None:
         assert local == now.astimezone(there).date() - timedelta(days=when.days_ago)
+
+
+# --- gauges that were meant as amounts, and talk
+
+
+RENT = Known(
+    NOW,
+    "Europe/Dublin",
+    (SensorKnown(9, "rent", "", GAUGE, LAST, 850.0),),
+    (MonthSum("rent", date(2026, 11, 1), 850, 1),),
+)
+
+
+def test_an_amount_for_what_has_been_a_gauge_says_so_and_offers_to_sum_it() -> None:
+    reply = outcome("850 rent", RENT).replies[0]
+    assert "rent is a gauge here: its last value counts, and nothing is summed." in reply.text
+    assert [button.data for row in reply.buttons for button in row] == ["undo:77", "amount:9"]
+    assert len(outcome("rent 850", RENT).replies[0].buttons) == 1
+    assert len(outcome("21.4 temperature").replies[0].buttons) == 1  # nobody sums degrees
+
+
+def test_the_button_sums_it_from_now_on() -> None:
+    said = pressed("amount:9")
+    assert conversation.wants(said, NOW, "Europe/Dublin", RENT.sensors).months == (("rent", date(2026, 11, 1)),)
+    answer = conversation.answer(said, RENT, 0)
+    assert answer.effects == (MakeAmount(RENT.sensors[0]),)
+    assert "rent is an amount from now on" in answer.replies[0].text
+    assert "November so far: 850 in 1 entry" in answer.replies[0].text
+    again = replace(RENT, sensors=(replace(RENT.sensors[0], kind=AMOUNT),))
+    assert conversation.answer(said, again, 0).effects == ()
+    assert conversation.answer(pressed("amount:10"), RENT, 0).effects == ()
+    assert "do not know" in told("/amount rent", RENT)
+
+
+@pytest.mark.parametrize(
+    "text", ["see you at 7", "back in 10 minutes", "did you pay 20?", "I’ll be there in 5", "my pin is 1234"]
+)
+def test_what_reads_like_a_sentence_is_no_new_sensor(text: str) -> None:
+    assert not outcome(text).effects
+    assert "reads like a sentence" in told(text)
+    assert not outcome(text, replace(KNOWN, helped_lately=True)).replies
+    name, _, number = text.rstrip("?").rpartition(" ")
+    if number.isdecimal():
+        assert added(f'"{name}" {number}')[0].value == float(number)
+
+
+@pytest.mark.parametrize("text", ["train to Cork 12.50", "bread from Lidl 3.20", "living room temperature 21.4"])
+def test_names_of_several_words_are_none(text: str) -> None:
+    assert len(added(text)) == 1
+
+
+def test_a_refusal_that_was_meant_for_the_book_is_told_also_where_help_was_given_lately() -> None:
+    lately = replace(KNOWN, helped_lately=True)
+    assert "two numbers" in told("groceries 12.50 + 3.20", lately)
+    assert "Not recorded: line 2" in told("12.50 groceries\nsee you at 7", lately)

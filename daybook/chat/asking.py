@@ -118,7 +118,7 @@ def chart(command: Command, known: Known) -> Reply:
     others = [
         Button(label, f"chart:{sensor.id}:{name}") for name, (label, _) in RANGES.items() if name != question.range
     ]
-    return Reply(_caption(wanted, known.now, zone), (tuple(others),), chart=wanted)
+    return Reply(_caption(wanted, sensor.last_time, known.now, zone), (tuple(others),), chart=wanted)
 
 
 def export(command: Command, known: Known) -> Reply:
@@ -228,8 +228,8 @@ def _edges(end: datetime, span: str, zone: tzinfo) -> list[datetime]:
     return [months.midnight(start, zone) for start in starts]
 
 
-def _caption(wanted: ChartWanted, now: datetime, zone: tzinfo) -> str:
+def _caption(wanted: ChartWanted, last: datetime, now: datetime, zone: tzinfo) -> str:
     text = f"{wanted.title}, {RANGES[wanted.range][0]}"
     if wanted.end < now:
-        text += f" up to its last reading {words.day(wanted.end.astimezone(zone).date(), now, zone)}"
+        text += f" up to its last reading {words.day(last.astimezone(zone).date(), now, zone)}"
     return text + "."

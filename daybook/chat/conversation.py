@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from daybook.chat import asking, questions, recording, replies, words, zones
+from daybook.chat import asking, months, questions, recording, replies, words, zones
 from daybook.chat.moments import zone_of
 from daybook.chat.values import (
     AMOUNT,
     Command,
     Known,
+    MakeAmount,
     NotForUs,
     Nothing,
     Outcome,
@@ -26,8 +27,12 @@ def wants(said: Said, now: datetime, timezone: str, sensors: Sequence[SensorKnow
     """What `answer` will need in `Known` beside the sensors."""
     zone = zone_of(timezone)
     if isinstance(said, Record):
-        planned, _ = recording.plan(said, now, zone, sensors)
-        return Wants(recording.wanted_months(planned, zone))
+        planned, refused = recording.plan(said, now, zone, sensors)
+        talk = not planned and not said.addressed and recording.is_talk(refused)
+        return Wants(recording.wanted_months(planned, zone), helped_lately=talk)
+    if isinstance(said, Command) and said.name == "amount":
+        month = months.month_of(now, zone)
+        return Wants(tuple((sensor.name, month) for sensor in sensors if sensor.id == said.sensor_id))
     if isinstance(said, Command) and said.name == "sum":
         asked = questions.asked(said, now, zone, sensors)
         if asked.sensors is None:
@@ -51,7 +56,7 @@ def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> O
         return _command(said, known)
     if isinstance(said, Nothing) and known.helped_lately and not said.addressed:
         return Outcome()  # people talk with each other
-    return Outcome((replies.no_number(known),))
+    return Outcome((replies.no_number(known),), helps=not (isinstance(said, Nothing) and said.addressed))
 
 
 def _command(command: Command, known: Known) -> Outcome:
@@ -59,11 +64,28 @@ def _command(command: Command, known: Known) -> Outcome:
         return Outcome(effects=(TakeBack(),))
     if command.name == "timezone":
         return _timezone(" ".join(command.args), known)
+    if command.name == "amount" and command.sensor_id is not None:
+        return _make_amount(command.sensor_id, known)
     if command.name in asking.ANSWERS:
         return Outcome((asking.ANSWERS[command.name](command, known),))
     if command.name in ("start", "help"):
         return Outcome((replies.start(known) if command.name == "start" else replies.help_text(known),))
     return Outcome((replies.unknown_command(command.name, known),))
+
+
+def _make_amount(sensor_id: int, known: Known) -> Outcome:
+    """The button under an entry that was written as an amount, of a sensor that is a gauge."""
+    sensor = next((one for one in known.sensors if one.id == sensor_id), None)
+    if sensor is None:
+        return Outcome((replies.button_gone(),))
+    if sensor.kind == AMOUNT:
+        return Outcome((Reply(f"{sensor.title} is summed already."),))
+    now = f"{sensor.title} is an amount from now on: its entries are summed."
+    month = months.month_of(known.now, zone_of(known.timezone))
+    so_far = f"{months.written(month, known.now, zone_of(known.timezone))} so far"
+    found = recording.sum_of(known.sums, sensor.name, month)
+    total = f"{words.total(found.total, sensor.unit)}{' ' + sensor.unit if sensor.unit else ''}"
+    return Outcome((Reply(f"{now} {so_far}: {total} in {words.entries(found.count)}."),), (MakeAmount(sensor),))
 
 
 def _timezone(text: str, known: Known) -> Outcome:

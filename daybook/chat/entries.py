@@ -25,6 +25,7 @@ _AHEAD_OF_GROUPS = re.compile(r"[+-]?\d{1,3}", re.ASCII)
 _TWO_IN_ONE = re.compile(r"[^\W\d_][,;][+-]?\d")  # bread,3.20
 _LIKE_A_DAY = re.compile(r"(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])", re.ASCII)
 NO_NUMBER = "it holds no number"
+_MOMENT_ALONE = "it holds a day or a time, but no number"
 
 
 class _Refused(ValueError):
@@ -36,15 +37,32 @@ def read_line(line: int, text: str) -> Entry | Unread:
     try:
         return replace(_entry(line, tokens_of(text)), text=text)
     except (_Refused, BadNumber, BadMoment) as refused:
-        has_number = str(refused) != NO_NUMBER
+        has_number = str(refused) not in (NO_NUMBER, _MOMENT_ALONE)
         return Unread(line, text, str(refused), has_number)
+
+
+def moment_alone(text: str) -> When | None:
+    """The day or time that this line holds, where it holds nothing else."""
+    try:
+        when, rest = _without_moments(_without_bullet(tokens_of(text)))
+    except (_Refused, BadMoment):
+        return None
+    return when if when != When() and not rest else None
+
+
+def dated(entry: Entry, above: When) -> Entry:
+    """The entry at the day and time of a line above it, as far as it names none itself."""
+    if entry.when.names_a_day or above == When():
+        return entry
+    when = replace(above, clock=entry.when.clock or above.clock)
+    return replace(entry, when=when, other=replace(entry.other, when=when) if entry.other else None)
 
 
 def _entry(line: int, tokens: list[Token]) -> Entry:
     when, tokens = _without_moments(_without_bullet(tokens))
     tokens, mark = _split_at_mark(tokens)
     if not tokens:
-        raise _Refused("it holds a day or a time, but no number" if when != When() else NO_NUMBER)
+        raise _Refused(_MOMENT_ALONE if when != When() else NO_NUMBER)
     entry = _around_mark(tokens, mark) or _number_first(tokens) or _number_last(tokens)
     if entry is None:
         raise _Refused(_why_not(tokens, when))
@@ -306,7 +324,7 @@ def _why_not(tokens: Sequence[Token], when: When) -> str:
     if any(_read(token) is not None for token in tokens):
         return "its number stands in the middle; write it first or last"
     if when != When():
-        return "it holds a day or a time, but no number"
+        return _MOMENT_ALONE
     if any(re.search(r"\d", word) for word in plain):
         return "it holds no number that stands alone"
     return NO_NUMBER
@@ -328,4 +346,4 @@ def _made(number: Number, unit: str, tokens: Sequence[Token], *, number_first: b
         small, large = number.text.replace(",", "."), number.text.replace(",", "").replace(".", "")
         understood, instead = (large, small) if number.doubt == "," else (small, large)
         note = f"I read {number.text} as {understood}; for the other reading write {instead}."
-    return Entry(name, number.value, unit, number_first, note=note)
+    return Entry(name, number.value, unit, number_first, note=note, quoted=all(token.quoted for token in tokens))

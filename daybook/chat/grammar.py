@@ -4,10 +4,11 @@ Nothing in here raises, whatever is typed.
 """
 
 import re
+from collections.abc import Sequence
 
 from daybook.chat.characters import lines_of
-from daybook.chat.entries import read_line
-from daybook.chat.values import Command, Entry, NotForUs, Nothing, Record, Said, Undo, UndoFile, Unread
+from daybook.chat.entries import dated, moment_alone, read_line
+from daybook.chat.values import Command, Entry, NotForUs, Nothing, Record, Said, Undo, UndoFile, Unread, When
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?", re.DOTALL)
 # Names of bots end in "bot".
@@ -15,7 +16,7 @@ _MENTION_FIRST = re.compile(r"\s*@(\w{1,61}bot)(?:[,:]?\s+)", re.ASCII | re.IGNO
 _MENTION_LAST = re.compile(r"\s@(\w{1,61}bot)\s*$", re.ASCII | re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@])@(\w{1,61}bot)\b", re.ASCII | re.IGNORECASE)
 _ID = re.compile(r"-?\d{1,19}", re.ASCII)
-_BUTTONS = {"sum": 2, "latest": 1, "chart": 2}  # and how many words follow
+_BUTTONS = {"sum": 2, "latest": 1, "chart": 2, "amount": 1}  # and how many words follow
 
 
 def parse(text: str, bot_username: str = "", is_reply: bool = False) -> Said:
@@ -28,12 +29,30 @@ def parse(text: str, bot_username: str = "", is_reply: bool = False) -> Said:
             return NotForUs()
         words = "".join(character for character in match[3] or "" if character.isprintable() or character.isspace())
         return Command(match[1].lower(), tuple(words.split()))
-    read = [read_line(number, line) for number, line in lines_of(text)]
+    read = _read_lines(lines_of(text))
     entries = tuple(line for line in read if isinstance(line, Entry))
     unread = tuple(line for line in read if isinstance(line, Unread))
+    addressed = is_reply or text.lstrip().startswith("/") or _mentions(whole, bot_username)
     if not entries and not any(line.has_number for line in unread):
-        return Nothing(addressed=is_reply or text.lstrip().startswith("/") or _mentions(whole, bot_username))
-    return Record(entries, unread)
+        return Nothing(addressed)
+    return Record(entries, unread, addressed)
+
+
+def _read_lines(lines: Sequence[tuple[int, str]]) -> list[Entry | Unread]:
+    """The lines one by one. A day or a time that has a line to itself is that of the entries under it which name none
+    of their own."""
+    read: list[Entry | Unread] = []
+    above, head = When(), None
+    for number, line in lines:
+        one = read_line(number, line)
+        if isinstance(one, Unread) and (alone := moment_alone(line)) is not None:
+            read += [head] if head else []  # no entry stands between the two
+            above, head = alone, one
+            continue
+        if isinstance(one, Entry):
+            one, head = dated(one, above), None
+        read.append(one)
+    return read + ([head] if head else [])
 
 
 def _mentions(text: str, bot_username: str) -> bool:

@@ -7,6 +7,7 @@ are read as if the clocks had not been changed yet.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -21,12 +22,20 @@ _MONTH_NUMBERS = {
     "sept": 9,
 }
 _DAYS = {"today": 0, "yesterday": 1, "tomorrow": -1}
+_WEEKDAYS = {
+    name: number for number, name in enumerate("monday tuesday wednesday thursday friday saturday sunday".split())
+}
+_AGO = re.compile(r"(\d{1,3}|an?|one|two|three) (day|week)s? ago", re.ASCII | re.IGNORECASE)
+_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?h?", re.ASCII)
 _TWELVE = re.compile(r"(\d{1,2})(?::(\d{2}))?([ap])\.?m\.?", re.ASCII | re.IGNORECASE)
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:T(.+))?", re.ASCII)
 _OF_A_ZONE = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{0,2})", re.ASCII | re.IGNORECASE)
 _POINTS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})?", re.ASCII)
 _SLASHES = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})", re.ASCII)
+_SLASH = re.compile(r"(\d{1,2})/(\d{1,2})", re.ASCII)
+_YEAR_FIRST = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})", re.ASCII)
+_NAMED_MONTH = re.compile(r"(\d{1,2})[-/]([A-Za-z]{3,9})(?:[-/](\d{4}))?", re.ASCII)
 _DAY = re.compile(r"(\d{1,2})(?:st|nd|rd|th|\.)?", re.ASCII | re.IGNORECASE)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 MOST_WORDS = 5
@@ -56,6 +65,8 @@ def read(words: Sequence[str]) -> When | None:
     """
     words = [word.rstrip(",;!?:") for word in words]
     lead = words[0].casefold()
+    if (found := _some_time_ago(" ".join(words).casefold())) is not None:
+        return found
     if lead in ("at", "on") and len(words) > 1:
         found = read(words[1:])
         fits = found is not None and (found.clock if lead == "at" else found.names_a_day)
@@ -68,9 +79,10 @@ def read(words: Sequence[str]) -> When | None:
 
 
 def is_moment(word: str) -> bool:
-    """Whether this word alone names a day or a time, also one that does not exist."""
+    """Whether this word alone names a day or a time, also one that does not exist. A weekday may be part of a name."""
     try:
-        return read([word]) is not None
+        found = read([word])
+        return found is not None and found.weekday is None
     except BadMoment:
         return True
 
@@ -80,7 +92,7 @@ def joined(one: When, other: When) -> When:
     if (one.names_a_day and other.names_a_day) or (one.clock and other.clock):
         raise BadMoment(f"it names two {'days' if one.names_a_day and other.names_a_day else 'times'}")
     day, clock = (one, other) if one.names_a_day else (other, one)
-    return When(day.days_ago, day.year, day.month, day.day, one.clock or other.clock or clock.clock)
+    return replace(day, clock=one.clock or other.clock or clock.clock)
 
 
 def resolve(when: When, now: datetime, zone: tzinfo) -> datetime:
@@ -106,6 +118,21 @@ def written_day(day: date, today: date) -> str:
     return f"{day.day} {MONTHS[day.month - 1][:3]}" + ("" if day.year == today.year else f" {day.year}")
 
 
+def _some_time_ago(text: str) -> When | None:
+    """3 days ago, a week ago, the day before yesterday, last friday, on monday, at noon."""
+    if text in ("the day before yesterday", "day before yesterday"):
+        return When(days_ago=2)
+    if text == "at noon":
+        return When(clock=time(12))
+    if match := _AGO.fullmatch(text):
+        count = _COUNTS.get(match[1]) or int(match[1])
+        return When(days_ago=count * (7 if match[2] == "week" else 1))
+    lead, _, name = text.rpartition(" ")
+    if name in _WEEKDAYS and lead in ("", "on", "last", "on last"):
+        return When(weekday=_WEEKDAYS[name], before_today=lead.endswith("last"))
+    return None
+
+
 def _one_word(word: str) -> When | None:
     if (days := _DAYS.get(word.rstrip(".").casefold())) is not None:
         return When(days_ago=days)
@@ -124,6 +151,14 @@ def _one_word(word: str) -> When | None:
         return _on(word, _long_year(match[3]), match[2], match[1])
     if match := _SLASHES.fullmatch(word):
         return _day_or_month_first(word, int(match[1]), int(match[3]), match[4])
+    if match := _YEAR_FIRST.fullmatch(word):
+        return _on(word, match[1], match[2], match[3])
+    if match := _SLASH.fullmatch(word):
+        one, two = int(match[1]), int(match[2])
+        # 1/2 may be a half as well as a day; 120/80 is neither.
+        return _day_or_month_first(word, one, two, None) if 1 <= one <= 31 and 1 <= two <= 31 else None
+    if (match := _NAMED_MONTH.fullmatch(word)) and (month := month_number(match[2])):
+        return _on(word, match[3], str(month), match[1])
     return _twelve(word)
 
 
@@ -155,9 +190,10 @@ def _on(word: str, year: str | None, month: str, day: str, clock: time | None = 
     return found
 
 
-def _day_or_month_first(word: str, one: int, two: int, year: str) -> When:
+def _day_or_month_first(word: str, one: int, two: int, year: str | None) -> When:
     if one <= 12 and two <= 12 and one != two:
-        raise BadMoment(f'"{word}" can be read as two days; write it like {year}-{two:02}-{one:02}')
+        clear = f"{year}-{two:02}-{one:02}" if year else f'"{one}.{two}."'
+        raise BadMoment(f'"{word}" can be read as two days; write it like {clear}')
     day, month = (two, one) if two > 12 else (one, two)
     return _on(word, year, str(month), str(day))
 
@@ -181,6 +217,9 @@ def _clock(word: str, hour: str, minute: str, second: str | None) -> time:
 
 
 def _day_of(when: When, today: date) -> date:
+    if when.weekday is not None:
+        days = (today.weekday() - when.weekday) % 7
+        return today - timedelta(days=days or (7 if when.before_today else 0))
     if when.day is None or when.month is None:
         return today - timedelta(days=when.days_ago or 0)
     if when.year is not None:

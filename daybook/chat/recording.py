@@ -26,8 +26,22 @@ HOW = "Write for example “12.50 groceries” or “temperature 21.4”."
 _NEW = 0  # the id of a sensor that the message itself makes
 
 
+# A new name that holds one of these, or ends in one of those with the number behind it, is a sentence.
+_SAID_TO_OTHERS = frozenset(
+    """
+    i i'm i'll i've i'd you you're you'll he he's she she's we we're we'll they they're me him us them your it's that's
+    is are was were am did does will can could should would let's who what when where why how
+    """.split()
+)
+_BEFORE_A_TIME = frozenset("at in on to by for until till around about after before from than the a an".split())
+
+
 class _Refused(ValueError):
-    """The entry cannot be kept; the message is a clause that says why."""
+    """The entry cannot be kept; the message is a clause that says why. is_talk: it may not be meant for the book."""
+
+    def __init__(self, reason: str, is_talk: bool = False) -> None:
+        super().__init__(reason)
+        self.is_talk = is_talk
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,8 @@ def plan(
         try:
             kept = _planned(entry, now, zone, known)
         except (_Refused, BadMoment) as reason:
-            refused.append(Unread(entry.line, entry.text, str(reason), has_number=True))
+            is_talk = isinstance(reason, _Refused) and reason.is_talk
+            refused.append(Unread(entry.line, entry.text, str(reason), has_number=True, is_talk=is_talk))
             continue
         planned.append(kept)
         after = kept.sensor
@@ -85,15 +100,26 @@ def answer(record: Record, known: Known, message_id: int, edited: bool) -> Outco
     if len(not_kept) > words.MANY // 2 and count > words.MANY:
         not_kept = words.first(not_kept, words.MANY // 2)
     if not planned:
+        helps = not record.addressed and is_talk(refused)
+        if helps and known.helped_lately and not edited:
+            return Outcome()
         first = "Nothing of the edited message is kept." if edited else ""
         text = words.sections([[first] if first else [], not_kept, [HOW]])
-        return Outcome((Reply(text),))
+        return Outcome((Reply(text),), helps=helps)
     lines = _lines(planned, known, zone) if count <= words.MANY else _in_short(planned, known, zone)
     if edited:
         lines = ["Corrected: " + lines[0]] if len(lines) == 1 else ["Corrected:", *lines]
     sums = [] if len(planned) == 1 else words.first(_sums(planned, known, zone))
     undo = Button("Undo" if len(planned) == 1 else f"Undo all {len(planned)}", f"undo:{message_id}")
-    return Outcome((Reply(words.sections([lines, sums, not_kept]), ((undo,),)),), effects)
+    meant = {kept.sensor.id: kept.sensor for kept in planned if _meant_as_amount(kept)}
+    sum_it = [Button(words.cut(f"Sum {one.title}", 40), f"amount:{one.id}") for one in list(meant.values())[:2]]
+    buttons = ((undo,), tuple(sum_it)) if sum_it else ((undo,),)
+    return Outcome((Reply(words.sections([lines, sums, not_kept]), buttons),), effects)
+
+
+def is_talk(refused: Sequence[Unread]) -> bool:
+    """Whether nothing among these lines was meant for the book."""
+    return all(line.is_talk or not line.has_number for line in refused)
 
 
 # --- which sensor, when
@@ -107,6 +133,7 @@ def _planned(entry: Entry, now: datetime, zone: tzinfo, known: Sequence[SensorKn
     at = resolve(entry.when, now, zone)
     kind = AMOUNT if entry.number_first else GAUGE
     if not found:
+        _check_no_sentence(entry)
         return Planned(entry, SensorKnown(_NEW, entry.name, entry.unit, kind), True, at)
     sensor = found[0]
     if sensor.is_blank:
@@ -115,6 +142,15 @@ def _planned(entry: Entry, now: datetime, zone: tzinfo, known: Sequence[SensorKn
     if entry.unit and sensor.unit and not units.same(entry.unit, sensor.unit):
         raise _Refused(f"{sensor.title} is kept in {sensor.unit}, not in {entry.unit}")
     return Planned(entry, replace(sensor, unit=sensor.unit or entry.unit), False, at)
+
+
+def _check_no_sentence(entry: Entry) -> None:
+    """People talk beside the bot: “see you at 7” is no sensor, and neither is “did you pay 20?”."""
+    said = entry.name.casefold().replace("’", "'").split()
+    ends_before = not entry.number_first and said[-1] in _BEFORE_A_TIME
+    if not entry.quoted and len(said) > 1 and (ends_before or not _SAID_TO_OTHERS.isdisjoint(said)):
+        name = words.cut(entry.name, 60)
+        raise _Refused(f"“{name}” reads like a sentence; if it is a name, write it in quotes: {_quoted(entry)}", True)
 
 
 def _chosen(entry: Entry, known: Sequence[SensorKnown]) -> tuple[Entry, tuple[SensorKnown, ...]]:
@@ -128,7 +164,8 @@ def _chosen(entry: Entry, known: Sequence[SensorKnown]) -> tuple[Entry, tuple[Se
         one, two = entry, entry.other
         raise _Refused(
             f"it can be {words.number(one.value)} for “{one.name}” or {words.number(two.value)} for “{two.name}”; "
-            f"put the name in quotes, such as: {_quoted(one)}"
+            f'put the name in quotes: {words.number(one.value)} "{one.name}" is summed, '
+            f'"{one.name}" {words.number(one.value)} is a gauge'
         )
     return entry, ()
 
@@ -148,6 +185,15 @@ def _is_amount(kept: Planned) -> bool:
     return kept.sensor.kind == AMOUNT
 
 
+def _meant_as_amount(kept: Planned) -> bool:
+    """The number stands first, as it does for an amount, and the sensor has been a gauge until now: of money, or of
+    what has no unit. Nobody sums temperatures."""
+    sensor = kept.sensor
+    if not kept.entry.number_first or _is_amount(kept) or kept.is_new or sensor.id == _NEW:
+        return False
+    return not sensor.unit or units.currency(sensor.unit) != ""
+
+
 # --- in words
 
 
@@ -161,6 +207,8 @@ def _lines(planned: Sequence[Planned], known: Known, zone: tzinfo) -> list[str]:
         if kept.is_new:
             kind = "an amount: its entries are summed" if _is_amount(kept) else "a gauge: its last value counts"
             line += f" New here, kept as {kind}."
+        if _meant_as_amount(kept):
+            line += f" {kept.sensor.title} is a gauge here: its last value counts, and nothing is summed."
         if _is_amount(kept) and len(planned) == 1:
             line += f" {_sums(planned, known, zone)[0]}"
         lines.append(line)

@@ -17,17 +17,22 @@ AMOUNT = "amount"
 
 @dataclass(frozen=True)
 class When:
-    """A day or a clock time as somebody wrote it. Without a year it means the last such day that has come."""
+    """A day or a clock time as somebody wrote it. Without a year it means the last such day that has come.
+
+    weekday: 0 is Monday. before_today: it is not today, also where that is the same weekday.
+    """
 
     days_ago: int | None = None
     year: int | None = None
     month: int | None = None
     day: int | None = None
     clock: time | None = None
+    weekday: int | None = None
+    before_today: bool = False
 
     @property
     def names_a_day(self) -> bool:
-        return self.days_ago is not None or self.day is not None
+        return self.days_ago is not None or self.day is not None or self.weekday is not None
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Entry:
     """One number with its name. `number_first` makes a new sensor an amount.
 
     `note`: what to say of a number that others read in another way. `other`: the second way to read the line, taken
-    when only its name is known; where `sure` is False and neither name is known, the line is refused.
+    when only its name is known; where `sure` is False and neither name is known, the line is refused. `quoted`: the
+    name stood in quotation marks.
     """
 
     name: str
@@ -47,25 +53,29 @@ class Entry:
     note: str = ""
     other: "Entry | None" = None
     sure: bool = True
+    quoted: bool = False
     text: str = field(default="", compare=False)  # the line as it was written
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A line that was not understood, and why. `has_number`: somebody meant to record something."""
+    """A line that was not understood, and why. `has_number`: somebody meant to record something. `is_talk`: it reads
+    like something said to others."""
 
     line: int
     text: str
     reason: str
     has_number: bool
+    is_talk: bool = False
 
 
 @dataclass(frozen=True)
 class Record:
-    """Lines to be kept, and those that could not be read; one of the two is not empty."""
+    """Lines to be kept, and those that could not be read; one of the two is not empty. `addressed`: as for Nothing."""
 
     entries: tuple[Entry, ...]
     unread: tuple[Unread, ...] = ()
+    addressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,14 @@ class SetTimezone:
     name: str
 
 
-Effect = AddReading | TakeBack | SetTimezone
+@dataclass(frozen=True)
+class MakeAmount:
+    """The readings of that gauge are summed from now on."""
+
+    sensor: SensorKnown
+
+
+Effect = AddReading | TakeBack | SetTimezone | MakeAmount
 
 
 @dataclass(frozen=True)
@@ -253,10 +270,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What to say and what to do. With TakeBack the reply comes after it, from `replies.taken_back`."""
+    """What to say and what to do. With TakeBack the reply comes after it, from `replies.taken_back`.
+
+    `helps`: it is help for what may not have been meant for the bot, which a group reads once a day at most.
+    """
 
     replies: tuple[Reply, ...] = ()
     effects: tuple[Effect, ...] = ()
+    helps: bool = False
 
 
 @dataclass(frozen=True)
