@@ -117,9 +117,14 @@ def _ask_for_file(settings: Settings, file: File) -> tuple[str, int | None]:
     return path, size if isinstance(size, int) else file.size
 
 
+def said_in(caption: str) -> dict[str, str]:
+    """What a caption says of how the file is to be read: "type: NAME", "timezone: ZONE"."""
+    return {name.casefold(): value.strip() for name, value in _SAID.findall(caption)}
+
+
 def _options(engine: Engine, file: File) -> Options:
-    """Into the chat's source, with what the caption says: "type: NAME", "timezone: ZONE"."""
-    said = {name.casefold(): value.strip() for name, value in _SAID.findall(file.caption)}
+    """Into the chat's source, with what the caption says."""
+    said = said_in(file.caption)
     with engine.begin() as connection:
         chat = chats.find(connection, file.chat_id)
         assert chat is not None  # its message is kept

@@ -21,7 +21,7 @@ from daybook.bot_api import LARGEST_DOWNLOAD
 from daybook.chat import files as words
 from daybook.chat import grammar
 from daybook.chat.values import Reply, UndoFile
-from daybook.chat_file_imports import File
+from daybook.chat_file_imports import File, said_in
 from daybook.config import Settings
 from daybook.known import upload_page
 from daybook.models import Message, Upload, utc_now
@@ -44,10 +44,15 @@ _MINE = Message.direction == "in", Message.status == "received"
 
 
 def take(connection: Connection, about: About, document: Mapping[str, Any], caption: str) -> list[Afterwards]:
-    """Announces the file and has it imported, or says why it cannot be."""
+    """Announces the file and has it imported, or says why it cannot be. An edit of its message counts as long as nobody
+    has begun with the file; later ones are answered."""
     file_id, size = document.get("file_id"), document.get("file_size")
     size = size if isinstance(size, int) and not isinstance(size, bool) else None
     name = clean_filename(plain(document.get("file_name"), 255))
+    file = {"id": file_id, "name": name, "size": size, "caption": plain(caption, 1024)}
+    if not about.row.is_new:
+        _edit(connection, about, file)
+        return []
     chat_id, message_id = about.chat.chat_id, about.row.id
     if not isinstance(file_id, str) or (size or 0) > LARGEST_DOWNLOAD:
         page = upload_page(about.settings)
@@ -55,10 +60,23 @@ def take(connection: Connection, about: About, document: Mapping[str, Any], capt
         outbox.queue(connection, chat_id, refusal.text, reply_to_id=message_id)
         return []
     progress_id = outbox.queue(connection, chat_id, words.taken(name).text, reply_to_id=message_id)
-    file = {"id": file_id, "name": name, "size": size, "caption": plain(caption, 1024), "progress_id": progress_id}
     mine = sa.update(Message).where(Message.id == message_id)
-    connection.execute(mine.values(status="received", payload={"file": file}))
+    connection.execute(mine.values(status="received", payload={"file": file | {"progress_id": progress_id}}))
     return [start]
+
+
+def _edit(connection: Connection, about: About, file: dict[str, Any]) -> None:
+    """The message says something else of its file, or brings another one. Its row is locked: nobody claims it now."""
+    before = about.row.payload.get("file")
+    if before is None or not isinstance(file["id"], str):
+        return  # it was refused when it came
+    unclaimed = Message.id == about.row.id, Message.status == "received", Message.next_attempt_at.is_(None)
+    changed = sa.update(Message).where(*unclaimed).values(payload=about.row.payload | {"file": before | file})
+    if connection.execute(changed).rowcount:
+        return
+    if file["name"] != before["name"] or said_in(file["caption"]) != said_in(before["caption"]):
+        too_late = words.edited_too_late(before["name"]).text
+        outbox.queue(connection, about.chat.chat_id, too_late, reply_to_id=about.row.id)
 
 
 def undo_pressed(

@@ -163,7 +163,7 @@ def _received_from(
     about = answers.About(settings, chat, person, row, _is_reply_to_us(connection, settings, chat, incoming.replied_to))
     if incoming.text is not None:
         answers.answer_text(connection, about, incoming.text)
-    elif incoming.document is not None and row.is_new:
+    elif incoming.document is not None:
         return chat_files.take(connection, about, incoming.document, incoming.caption)
     elif row.is_new:
         answers.answer_something_else(connection, about)
@@ -199,7 +199,8 @@ def _keep(
             connection.execute(update.values(values))
             return None
         update = update.values(values)
-    connection.execute(update.values(status=status))
+    # A file that waits is known by its status.
+    connection.execute(update.values(status="received" if row.status == "received" else status))
     edited_at = None if is_again else incoming.edited_at
     return answers.MessageRow(row.id, row.sent_at, incoming.number, is_again, dict(row.payload or {}), edited_at)
 
