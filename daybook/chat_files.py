@@ -185,6 +185,7 @@ def _claim(engine: Engine) -> File | None:
         file["size"],
         file["caption"],
         file["progress_id"],
+        file.get("upload_id"),
         row.attempts + 1,
     )
 
