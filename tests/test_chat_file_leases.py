@@ -83,10 +83,11 @@ def test_a_file_that_telegram_is_slow_to_name_is_imported_once(
 ) -> None:
     faults = [too_many(4)]
     telegram.fault = lambda call: faults.pop() if call.method == "getFile" and faults else None
-    book.take(phone.message(None, document=document(telegram, CSV)))
+    book.take(said := phone.message(None, document=document(telegram, CSV)))
     time.sleep(LEASE.total_seconds() + 0.5)
     chat_files.start(book.engine, book.settings)  # as for the next file
     assert ended(book, telegram).startswith(ACCOUNT)
+    assert book.message(said).attempts == 1
     assert [row.readings_added for row in uploads(book)] == [6]
     assert len([call for call in telegram.calls if call.method == "getFile"]) == 2
     assert button(telegram) == f"undo-file:{uploads(book)[0].id}"
