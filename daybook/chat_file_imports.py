@@ -244,7 +244,7 @@ def _end(engine: Engine, settings: Settings, file: File, reply: Reply, status: s
     with engine.begin() as connection:
         error = reply.text[:500] if status == "failed" else None
         _change(connection, file, status=status, next_attempt_at=None, error=error)
-        outbox.edit(connection, file.progress_id, reply.text, payload_of(reply))
+        outbox.edit(connection, file.progress_id, reply.text, payload_of(reply), or_anew=True)
     outbox.wake(engine, settings)
 
 

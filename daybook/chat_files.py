@@ -208,7 +208,7 @@ def _undo(engine: Engine, settings: Settings, chat_id: int, upload_id: int, butt
         return
     with engine.begin() as connection:
         if button_of is not None:
-            outbox.edit(connection, button_of, reply.text)
+            outbox.edit(connection, button_of, reply.text, or_anew=True)
         else:
             outbox.queue(connection, chat_id, reply.text)
     outbox.wake(engine, settings)

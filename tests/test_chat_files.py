@@ -65,11 +65,42 @@ def test_its_button_takes_it_back_once_and_only_for_the_sender(
     assert len(book.readings()) == 6
     book.take(press := phone.press(data, ANNA, GROUP, message_id=number), press)
     telegram.wait_for(lambda: "out again" in telegram.texts(GROUP["id"])[-1])
+    undone = telegram.sent(GROUP["id"])[-1]
+    assert (undone.method, undone.params["message_id"]) == ("editMessageText", number)
+    assert "reply_markup" not in undone.params, "the button is gone"
     assert book.readings() == []
     assert uploads(book)[-1].status == "undone"
     book.take(phone.press(data, ANNA, GROUP, message_id=number))
     telegram.wait_for(lambda: len(telegram.sent(method="answerCallbackQuery")) == 3)
     assert "already" in telegram.sent(method="answerCallbackQuery")[-1].params["text"]
+
+
+def test_its_account_and_button_come_also_when_its_message_is_deleted_meanwhile(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    deleted = Fault(400, "Bad Request: message to edit not found")
+    telegram.fault = lambda call: deleted if call.method == "editMessageText" else None
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    assert "6 readings added" in ended(book, telegram)
+    account = telegram.sent(ANNA["id"])[-1]
+    data = account.params["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    numbers = sa.select(Message.telegram_message_id).where(Message.direction == "out").order_by(Message.id.desc())
+    number = book.ask(numbers)[0][0]
+    telegram.fault = None
+    book.take(phone.press(data, message_id=number))
+    telegram.wait_for(lambda: "out again" in telegram.texts(ANNA["id"])[-1])
+    undone = telegram.sent(ANNA["id"])[-1]
+    assert (undone.method, undone.params["message_id"]) == ("editMessageText", number)
+    assert book.readings() == []
+
+
+def test_a_refusal_comes_also_when_its_message_is_deleted_meanwhile(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    deleted = Fault(400, "Bad Request: message to edit not found")
+    telegram.fault = lambda call: deleted if call.method == "editMessageText" else None
+    book.take(phone.message(None, document=document(telegram, b"Dear diary,\n")))
+    assert "was not taken" in ended(book, telegram)
 
 
 def test_its_button_pressed_twice_at_once_is_told_of_once(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
@@ -132,7 +163,7 @@ def test_the_same_file_twice_doubles_nothing(book: Book, telegram: TelegramStand
     [
         (b"\x89PNG\r\n\x1a\n" + bytes(500), "picture"),
         (b"Dear diary,\nnothing happened.\n", "not taken"),
-        (b"", ""),
+        (b"", "The file is empty"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_words(
