@@ -113,7 +113,8 @@ def read(message: Mapping[str, Any], received_at: datetime) -> Incoming | None:
         sent_at=_moment(message.get("date")) or received_at,
         edited_at=_moment(message.get("edit_date")),
         text=text if isinstance(text, str) else None,
-        document=document if isinstance(document, dict) else None,
+        # The Bot API names an animation as a document as well, for programs from before there were any.
+        document=document if isinstance(document, dict) and "animation" not in message else None,
         caption=caption if isinstance(caption, str) else "",
         is_notice=bool(_NOTICES & message.keys()),
         replied_to=replied_to if isinstance(replied_to, dict) else None,
@@ -166,7 +167,7 @@ def _received_from(
     elif incoming.document is not None:
         return chat_files.take(connection, about, incoming.document, incoming.caption)
     elif row.is_new:
-        answers.answer_something_else(connection, about)
+        answers.answer_something_else(connection, about, incoming.caption)
     return []
 
 

@@ -94,6 +94,29 @@ def test_its_account_and_button_come_also_when_its_message_is_deleted_meanwhile(
     assert book.readings() == []
 
 
+def test_what_its_button_did_is_told_also_when_the_account_is_deleted_meanwhile(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    ended(book, telegram)
+    account = telegram.sent(ANNA["id"])[-1].params
+    deleted = Fault(400, "Bad Request: message to edit not found")
+    telegram.fault = lambda call: deleted if call.method == "editMessageText" else None
+    data = account["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    book.take(phone.press(data, message_id=account["message_id"]))
+    telegram.wait_for(lambda: "out again" in telegram.texts(ANNA["id"])[-1])
+
+
+def test_an_animation_is_no_file(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    # The Bot API names an animation as a document as well, for programs from before there were any.
+    moving = document(telegram, b"\0\0\0\x1cftypmp42", "giphy.mp4", mime_type="video/mp4")
+    book.take(said := phone.message(None, animation=moving, document=moving, caption="look"))
+    assert "I can take text" in ended(book, telegram)
+    assert book.message(said).status == "handled"
+    assert uploads(book) == []
+    assert [call.method for call in telegram.calls] == ["sendMessage"]
+
+
 def test_a_refusal_comes_also_when_its_message_is_deleted_meanwhile(
     book: Book, telegram: TelegramStandin, phone: Phone
 ) -> None:
