@@ -85,8 +85,7 @@ def undo_pressed(
     """Somebody has pressed Undo under the account of a file, which is the message `button_of` (our id)."""
     said = grammar.pressed(data)
     upload_id = said.upload_id if isinstance(said, UndoFile) and 0 < said.upload_id <= _LARGEST_ID else 0
-    columns = Upload.status, Upload.telegram_user_id, Upload.filename
-    row = connection.execute(sa.select(*columns).where(Upload.id == upload_id)).first()
+    row = connection.execute(sa.select(Upload.status, Upload.telegram_user_id).where(Upload.id == upload_id)).first()
     if row is None or row.telegram_user_id != about.person.user_id:
         text = "Only who sent the file can take it back."
     elif row.status != "done":
