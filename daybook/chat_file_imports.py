@@ -89,13 +89,12 @@ class _Hold:
 
     def _keep(self) -> None:
         with self._engine.begin() as connection:
+            if self.upload_id is not None:
+                columns = Upload.bytes_done, Upload.bytes_total, Upload.readings_added
+                row = connection.execute(sa.select(*columns).where(Upload.id == self.upload_id)).one()
+                reply = words.progress(self._file.name, row.bytes_done, row.bytes_total, row.readings_added)
+                outbox.edit(connection, self._file.progress_id, reply.text)
             _change(connection, self._file, next_attempt_at=utc_now() + LEASE)
-            if self.upload_id is None:
-                return
-            columns = Upload.bytes_done, Upload.bytes_total, Upload.readings_added
-            row = connection.execute(sa.select(*columns).where(Upload.id == self.upload_id)).one()
-            reply = words.progress(self._file.name, row.bytes_done, row.bytes_total, row.readings_added)
-            outbox.edit(connection, self._file.progress_id, reply.text)
         outbox.wake(self._engine, self._settings)
 
 
@@ -242,9 +241,10 @@ def _change(connection: Connection, file: File, **values: Any) -> None:
 
 def _end(engine: Engine, settings: Settings, file: File, reply: Reply, status: str) -> None:
     with engine.begin() as connection:
+        # First, because it locks the chat: an update locks that, and then the message of which it is an edit.
+        outbox.edit(connection, file.progress_id, reply.text, payload_of(reply), or_anew=True)
         error = reply.text[:500] if status == "failed" else None
         _change(connection, file, status=status, next_attempt_at=None, error=error)
-        outbox.edit(connection, file.progress_id, reply.text, payload_of(reply), or_anew=True)
     outbox.wake(engine, settings)
 
 
