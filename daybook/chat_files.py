@@ -8,7 +8,6 @@ the first had stored. Undoing such an upload is the same as on its page.
 
 import logging
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +33,8 @@ log = logging.getLogger(__name__)
 UNDO = "undo-file:"
 _LARGEST_ID = 2**31 - 1
 _AT_ONCE = 2  # files per process: people's requests need the rest of it
-_looking: set[Engine] = set()  # books of which a thread of this process looks for files that are left
+# The books of which a thread of this process looks for files that are left; set: it is to end.
+_looking: dict[Engine, threading.Event] = {}
 _lock = threading.Lock()
 _slots = threading.BoundedSemaphore(_AT_ONCE)
 _MINE = Message.direction == "in", Message.status == "received"
@@ -116,20 +116,30 @@ def resume(engine: Engine, settings: Settings) -> None:
     with _lock:
         if not settings.telegram_bot_token or engine in _looking:
             return
-        _looking.add(engine)
+        ended = _looking[engine] = threading.Event()
 
     def look() -> None:
         try:
             while (seconds := _seconds_until_free(engine)) is not None:
-                time.sleep(max(0.5, seconds + 0.5))
+                if ended.wait(max(0.5, seconds + 0.5)):
+                    return
                 start(engine, settings)
         except sa.exc.SQLAlchemyError as error:
             log.warning("files of chats may wait, the database cannot be used: %s", type(error).__name__)
         finally:
             with _lock:
-                _looking.discard(engine)
+                if _looking.get(engine) is ended:
+                    del _looking[engine]
 
     threading.Thread(target=look, name="chat-files-left", daemon=True).start()
+
+
+def stop(engine: Engine) -> None:
+    """Ends the thread that looks for files that are left; those in hand are imported to their end."""
+    with _lock:
+        ended = _looking.pop(engine, None)
+    if ended is not None:
+        ended.set()
 
 
 def _run(engine: Engine, settings: Settings) -> None:

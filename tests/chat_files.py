@@ -1,11 +1,9 @@
 """Files that people send into a chat of the stand-in for Telegram, and what the chat reads of them in the end."""
 
-import time
 from typing import Any
 
 import sqlalchemy as sa
 
-from daybook import chat_files
 from daybook.models import Message, Upload
 from tests.telegram_standin import TelegramStandin
 from tests.telegram_updates import Book
@@ -32,11 +30,3 @@ def ended(book: Book, telegram: TelegramStandin) -> str:
 def uploads(book: Book) -> list[Any]:
     """The rows of all uploads, in the order in which they were announced."""
     return book.ask(sa.select(Upload.__table__).order_by(Upload.id))
-
-
-def nobody_looks() -> None:
-    """Waits for the threads that look for files that were left: they would take those of the next test in hand."""
-    deadline = time.monotonic() + 40
-    while chat_files._looking:
-        assert time.monotonic() < deadline, "a thread looks for files for ever"
-        time.sleep(0.02)

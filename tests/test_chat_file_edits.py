@@ -10,7 +10,7 @@ from flask import Flask
 
 from daybook import chat_files, people
 from daybook.config import Settings
-from tests.chat_files import CSV, document, ended, nobody_looks, uploads
+from tests.chat_files import CSV, document, ended, uploads
 from tests.telegram_standin import Call, TelegramStandin
 from tests.telegram_updates import ANNA, Book, Phone
 
@@ -19,11 +19,10 @@ TOO_LATE = "mast.csv was taken as you had sent it first, so the edit changes not
 
 
 @pytest.fixture
-def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Iterator[Book]:
+def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
     book = Book(make_app(bot_settings))
     book.allow(ANNA)
-    yield book
-    nobody_looks()
+    return book
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from daybook import chat_file_imports, chat_files, imports, removal
 from daybook.config import Settings
 from daybook.models import Message, Upload, utc_now
 from daybook.upload_options import Options, Sender
-from tests.chat_files import CSV, document, ended, nobody_looks, uploads
+from tests.chat_files import CSV, document, ended, uploads
 from tests.telegram_standin import Call, TelegramStandin, too_many
 from tests.telegram_updates import ANNA, Book, Phone
 
@@ -23,15 +23,12 @@ ACCOUNT = "mast.csv is in: 6 readings added, 2 sensors (power, wind)"
 
 
 @pytest.fixture
-def book(
-    make_app: Callable[[Settings], Flask], bot_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Book]:
+def book(make_app: Callable[[Settings], Flask], bot_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Book:
     monkeypatch.setattr(chat_file_imports, "LEASE", LEASE)
     monkeypatch.setattr(chat_file_imports, "_TELL_EVERY", 0.2)
     book = Book(make_app(bot_settings))
     book.allow(ANNA)
-    yield book
-    nobody_looks()
+    return book
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -14,17 +14,16 @@ from flask import Flask
 from daybook import chat_file_imports, chat_files, updates
 from daybook.config import Settings
 from daybook.models import Message, Upload, utc_now
-from tests.chat_files import CSV, document, ended, nobody_looks, uploads
+from tests.chat_files import CSV, document, ended, uploads
 from tests.telegram_standin import Fault, TelegramStandin, failing, too_many
 from tests.telegram_updates import ANNA, BEN, EVE, GROUP, Book, Phone
 
 
 @pytest.fixture
-def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Iterator[Book]:
+def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
     book = Book(make_app(bot_settings))
     book.allow(ANNA, BEN)
-    yield book
-    nobody_looks()
+    return book
 
 
 @pytest.fixture
