@@ -132,8 +132,16 @@ def answer_press(connection: Connection, about: About, data: str, pressed_id: in
     return "Taken back."
 
 
-def answer_something_else(connection: Connection, about: About) -> None:
-    """Says what the bot can take, to somebody who has sent a picture or the like."""
+def answer_something_else(connection: Connection, about: About, caption: str) -> None:
+    """Says what the bot can take, to somebody who has sent a picture or the like; in a group as seldom as to idle talk.
+
+    `caption`: what is written under it, or empty. A number there, or the bot's name, is always answered.
+    """
+    said = grammar.parse(caption, bot_name.of(about.settings), about.is_reply)
+    is_idle = isinstance(said, Nothing) and not said.addressed
+    if isinstance(said, NotForUs) or (is_idle and known.helped_lately(connection, about.chat, about.row.sent_at)):
+        return
+    known.note_help(connection, about.chat, about.row.id)
     _say(connection, about, [replies.not_text()])
 
 

@@ -8,7 +8,6 @@ the first had stored. Undoing such an upload is the same as on its page.
 
 import logging
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from daybook.bot_api import LARGEST_DOWNLOAD
 from daybook.chat import files as words
 from daybook.chat import grammar
 from daybook.chat.values import Reply, UndoFile
-from daybook.chat_file_imports import File
+from daybook.chat_file_imports import File, said_in
 from daybook.config import Settings
 from daybook.known import upload_page
 from daybook.models import Message, Upload, utc_now
@@ -34,7 +33,8 @@ log = logging.getLogger(__name__)
 UNDO = "undo-file:"
 _LARGEST_ID = 2**31 - 1
 _AT_ONCE = 2  # files per process: people's requests need the rest of it
-_looking: set[Engine] = set()  # books of which a thread of this process looks for files that are left
+# The books of which a thread of this process looks for files that are left; set: it is to end.
+_looking: dict[Engine, threading.Event] = {}
 _lock = threading.Lock()
 _slots = threading.BoundedSemaphore(_AT_ONCE)
 _MINE = Message.direction == "in", Message.status == "received"
@@ -44,10 +44,15 @@ _MINE = Message.direction == "in", Message.status == "received"
 
 
 def take(connection: Connection, about: About, document: Mapping[str, Any], caption: str) -> list[Afterwards]:
-    """Announces the file and has it imported, or says why it cannot be."""
+    """Announces the file and has it imported, or says why it cannot be. An edit of its message counts as long as nobody
+    has begun with the file; later ones are answered."""
     file_id, size = document.get("file_id"), document.get("file_size")
     size = size if isinstance(size, int) and not isinstance(size, bool) else None
     name = clean_filename(plain(document.get("file_name"), 255))
+    file = {"id": file_id, "name": name, "size": size, "caption": plain(caption, 1024)}
+    if not about.row.is_new:
+        _edit(connection, about, file)
+        return []
     chat_id, message_id = about.chat.chat_id, about.row.id
     if not isinstance(file_id, str) or (size or 0) > LARGEST_DOWNLOAD:
         page = upload_page(about.settings)
@@ -55,10 +60,23 @@ def take(connection: Connection, about: About, document: Mapping[str, Any], capt
         outbox.queue(connection, chat_id, refusal.text, reply_to_id=message_id)
         return []
     progress_id = outbox.queue(connection, chat_id, words.taken(name).text, reply_to_id=message_id)
-    file = {"id": file_id, "name": name, "size": size, "caption": plain(caption, 1024), "progress_id": progress_id}
     mine = sa.update(Message).where(Message.id == message_id)
-    connection.execute(mine.values(status="received", payload={"file": file}))
+    connection.execute(mine.values(status="received", payload={"file": file | {"progress_id": progress_id}}))
     return [start]
+
+
+def _edit(connection: Connection, about: About, file: dict[str, Any]) -> None:
+    """The message says something else of its file, or brings another one. Its row is locked: nobody claims it now."""
+    before = about.row.payload.get("file")
+    if before is None or not isinstance(file["id"], str):
+        return  # it was refused when it came
+    unclaimed = Message.id == about.row.id, Message.status == "received", Message.next_attempt_at.is_(None)
+    changed = sa.update(Message).where(*unclaimed).values(payload=about.row.payload | {"file": before | file})
+    if connection.execute(changed).rowcount:
+        return
+    if file["name"] != before["name"] or said_in(file["caption"]) != said_in(before["caption"]):
+        too_late = words.edited_too_late(before["name"]).text
+        outbox.queue(connection, about.chat.chat_id, too_late, reply_to_id=about.row.id)
 
 
 def undo_pressed(
@@ -67,8 +85,7 @@ def undo_pressed(
     """Somebody has pressed Undo under the account of a file, which is the message `button_of` (our id)."""
     said = grammar.pressed(data)
     upload_id = said.upload_id if isinstance(said, UndoFile) and 0 < said.upload_id <= _LARGEST_ID else 0
-    columns = Upload.status, Upload.telegram_user_id, Upload.filename
-    row = connection.execute(sa.select(*columns).where(Upload.id == upload_id)).first()
+    row = connection.execute(sa.select(Upload.status, Upload.telegram_user_id).where(Upload.id == upload_id)).first()
     if row is None or row.telegram_user_id != about.person.user_id:
         text = "Only who sent the file can take it back."
     elif row.status != "done":
@@ -99,20 +116,30 @@ def resume(engine: Engine, settings: Settings) -> None:
     with _lock:
         if not settings.telegram_bot_token or engine in _looking:
             return
-        _looking.add(engine)
+        ended = _looking[engine] = threading.Event()
 
     def look() -> None:
         try:
             while (seconds := _seconds_until_free(engine)) is not None:
-                time.sleep(max(0.5, seconds + 0.5))
+                if ended.wait(max(0.5, seconds + 0.5)):
+                    return
                 start(engine, settings)
         except sa.exc.SQLAlchemyError as error:
             log.warning("files of chats may wait, the database cannot be used: %s", type(error).__name__)
         finally:
             with _lock:
-                _looking.discard(engine)
+                if _looking.get(engine) is ended:
+                    del _looking[engine]
 
     threading.Thread(target=look, name="chat-files-left", daemon=True).start()
+
+
+def stop(engine: Engine) -> None:
+    """Ends the thread that looks for files that are left; those in hand are imported to their end."""
+    with _lock:
+        ended = _looking.pop(engine, None)
+    if ended is not None:
+        ended.set()
 
 
 def _run(engine: Engine, settings: Settings) -> None:
@@ -167,6 +194,7 @@ def _claim(engine: Engine) -> File | None:
         file["size"],
         file["caption"],
         file["progress_id"],
+        file.get("upload_id"),
         row.attempts + 1,
     )
 
@@ -189,7 +217,7 @@ def _undo(engine: Engine, settings: Settings, chat_id: int, upload_id: int, butt
         return
     with engine.begin() as connection:
         if button_of is not None:
-            outbox.edit(connection, button_of, reply.text)
+            outbox.edit(connection, button_of, reply.text, or_anew=True)
         else:
             outbox.queue(connection, chat_id, reply.text)
     outbox.wake(engine, settings)

@@ -45,7 +45,7 @@ def gather(connection: Connection, settings: Settings, chat: KnownChat, now: dat
     wants = conversation.wants(said, now, chat.timezone, sensors)
     sums = _sums(reader, sensors, wants.months, chat.timezone)
     empty = wants.any_in if wants.any_in and not _any_in(reader, sensors, wants.any_in, chat.timezone) else None
-    helped = wants.helped_lately and chat.kind in _GROUPS and _helped_lately(connection, chat, now)
+    helped = wants.helped_lately and helped_lately(connection, chat, now)
     return Known(now, chat.timezone, tuple(sensors), sums, upload_page(settings), empty, helped)
 
 
@@ -65,8 +65,11 @@ def note_help(connection: Connection, chat: KnownChat, message_id: int) -> None:
     connection.execute(mine.values(payload={HELPED: True}))
 
 
-def _helped_lately(connection: Connection, chat: KnownChat, now: datetime) -> bool:
-    """By the times of the messages, in whichever order they come."""
+def helped_lately(connection: Connection, chat: KnownChat, now: datetime) -> bool:
+    """Whether the chat is a group that was helped within a day: by the times of the messages, in whichever order they
+    come."""
+    if chat.kind not in _GROUPS:
+        return False
     near = Message.chat_id.in_(chat.ids), Message.sent_at > now - _DAY, Message.sent_at < now + _DAY
     helped = Message.direction == "in", Message.payload[HELPED].as_boolean()
     return connection.scalar(sa.select(Message.id).where(*near, *helped).limit(1)) is not None

@@ -113,7 +113,8 @@ def read(message: Mapping[str, Any], received_at: datetime) -> Incoming | None:
         sent_at=_moment(message.get("date")) or received_at,
         edited_at=_moment(message.get("edit_date")),
         text=text if isinstance(text, str) else None,
-        document=document if isinstance(document, dict) else None,
+        # The Bot API names an animation as a document as well, for programs from before there were any.
+        document=document if isinstance(document, dict) and "animation" not in message else None,
         caption=caption if isinstance(caption, str) else "",
         is_notice=bool(_NOTICES & message.keys()),
         replied_to=replied_to if isinstance(replied_to, dict) else None,
@@ -163,10 +164,10 @@ def _received_from(
     about = answers.About(settings, chat, person, row, _is_reply_to_us(connection, settings, chat, incoming.replied_to))
     if incoming.text is not None:
         answers.answer_text(connection, about, incoming.text)
-    elif incoming.document is not None and row.is_new:
+    elif incoming.document is not None:
         return chat_files.take(connection, about, incoming.document, incoming.caption)
     elif row.is_new:
-        answers.answer_something_else(connection, about)
+        answers.answer_something_else(connection, about, incoming.caption)
     return []
 
 
@@ -199,7 +200,8 @@ def _keep(
             connection.execute(update.values(values))
             return None
         update = update.values(values)
-    connection.execute(update.values(status=status))
+    # A file that waits is known by its status.
+    connection.execute(update.values(status="received" if row.status == "received" else status))
     edited_at = None if is_again else incoming.edited_at
     return answers.MessageRow(row.id, row.sent_at, incoming.number, is_again, dict(row.payload or {}), edited_at)
 

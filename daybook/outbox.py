@@ -68,12 +68,20 @@ def queue(
     return connection.execute(_QUEUE, values).scalar_one()
 
 
-def edit(connection: Connection, message_id: int, text: str, payload: dict[str, Any] | None = None) -> int:
+def edit(
+    connection: Connection,
+    message_id: int,
+    text: str,
+    payload: dict[str, Any] | None = None,
+    *,
+    or_anew: bool = False,
+) -> int:
     """Stores that a message of ours (by our id) is to say something else; takes the place of an edit that still waits.
 
-    It is sent after the message itself, however long that takes, and counts as a message of the chat.
+    It is sent after the message itself, however long that takes, and counts as a message of the chat. or_anew: where
+    Telegram does not change the message, because somebody has deleted it for one, a new one says so.
     """
-    text, payload = _fitting(text, MAX_TEXT), payload or {}
+    text, payload = _fitting(text, MAX_TEXT), (payload or {}) | ({"or_anew": True} if or_anew else {})
     chat_id = connection.execute(sa.select(Message.chat_id).where(Message.id == message_id)).scalar_one()
     chat_id = make_due(connection, chat_id)  # and nobody takes the edit that waits in hand while it is changed
     same = Message.chat_id == chat_id, WAITING, Message.reply_to_id == message_id, Message.method == "editMessageText"

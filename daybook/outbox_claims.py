@@ -10,7 +10,7 @@ because the Bot API cannot be asked whether it had arrived.
 import logging
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -121,10 +121,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Sent:
-    """It was delivered. note: what had to be left out of it."""
+    """It was delivered. note: what had to be left out of it. is_anew: an edit that became a message of its own."""
 
     telegram_message_id: int | None
     note: str | None = None
+    is_anew: bool = False
 
 
 def seconds_until_due(engine: Engine, at_most: float) -> float:
@@ -246,7 +247,7 @@ def note(engine: Engine, claim: Claim, outcome: Sent | BotApiError, go_on: bool)
             if taken is None:
                 taken = outcome.telegram_message_id
             else:
-                outcome = Sent(None, outcome.note)
+                outcome = replace(outcome, telegram_message_id=None)
         except sa.exc.SQLAlchemyError as error:
             if not sql.is_away(error) or time.monotonic() > until:
                 raise
@@ -276,7 +277,9 @@ def _note_within(connection: Connection, claim: Claim, outcome: Sent | BotApiErr
         return
     if isinstance(outcome, Sent):
         paced_until = min(max(paced_until or now, now), now + (BURST - 1) * PACE) + PACE
-        if claim.method == "editMessageText" and claim.reply_to_id is not None:
+        if outcome.is_anew:
+            connection.execute(sa.update(Message).where(Message.id == claim.id).values(method="sendMessage"))
+        elif claim.method == "editMessageText" and claim.reply_to_id is not None:
             edited = sa.update(Message).where(Message.id == claim.reply_to_id)
             connection.execute(edited.values(text=claim.text, edited_at=now))
     if again_at is None:

@@ -34,6 +34,7 @@ _TEXT_PARAMETER = {
     "sendDocument": "caption",
     "editMessageCaption": "caption",
 }
+_NOT_SENT = ("chart", "export", "or_anew")  # of a payload: what the Bot API does not know
 
 
 def send_due(
@@ -68,7 +69,7 @@ def _deliver(engine: Engine, settings: Settings, claim: Claim) -> Sent | BotApiE
     try:
         return _call(engine, settings, claim)
     except BotApiError as error:
-        if "message is not modified" in str(error):  # the edit says what the message says already
+        if _is_unchanged(error):
             return Sent(None)
         return error
     except Exception as error:
@@ -80,10 +81,17 @@ def _deliver(engine: Engine, settings: Settings, claim: Claim) -> Sent | BotApiE
         return Permanent(f"a mistake in sending it: {type(error).__name__}", status=0)
 
 
+def _is_unchanged(error: BotApiError) -> bool:
+    """Whether an edit says what the message says already."""
+    return "message is not modified" in str(error)
+
+
 def _call(engine: Engine, settings: Settings, claim: Claim) -> Sent:
     if claim.method in FILE_PARAMETER:
         with _kept(engine, claim):
             return _send_with_file(engine, settings, claim)
+    if claim.method == "editMessageText" and claim.payload.get("or_anew"):
+        return _change_or_send_anew(settings, claim)
     return _send(settings, claim, claim.method, claim.text)
 
 
@@ -119,6 +127,18 @@ def _send_with_file(engine: Engine, settings: Settings, claim: Claim) -> Sent:
             return _in_words(settings, claim, reason, f"the {kind} was not taken: {error}")
 
 
+def _change_or_send_anew(settings: Settings, claim: Claim) -> Sent:
+    """Changes a message; where that cannot be, because somebody has deleted it for one, what it was to say is sent."""
+    try:
+        return _send(settings, claim, claim.method, claim.text)
+    except Permanent as error:
+        if error.gone or _is_unchanged(error):
+            raise
+        log.info("message %s is sent anew: %s", claim.id, error)
+        sent = _send(settings, claim, "sendMessage", claim.text, note=f"the message could not be changed: {error}")
+        return replace(sent, is_anew=True)
+
+
 def _in_words(settings: Settings, claim: Claim, reason: str, note: str) -> Sent:
     text = "\n\n".join(part for part in (claim.text, reason) if part)
     return _send(settings, claim, "sendMessage", text, note=note)
@@ -132,12 +152,12 @@ def _send(
     files: dict[str, FileToSend] | None = None,
     note: str | None = None,
 ) -> Sent:
-    params = {name: value for name, value in claim.payload.items() if name not in ("chart", "export")}
+    params = {name: value for name, value in claim.payload.items() if name not in _NOT_SENT}
     params["chat_id"] = claim.chat_id
     if method in _TEXT_PARAMETER:
         params[_TEXT_PARAMETER[method]] = text
     if claim.reply_to_id is not None:
-        params |= _about(claim)
+        params |= _about(claim, method)
     result = bot_api.client(settings).call(method, params, files)
     number = result.get("message_id") if isinstance(result, dict) and method != "editMessageText" else None
     return Sent(number if bot_api.is_number(number) else None, note)
@@ -165,9 +185,9 @@ def _kept(engine: Engine, claim: Claim) -> Iterator[None]:
         thread.join()  # so that it does not take the chat in hand again after what became of it has been noted
 
 
-def _about(claim: Claim) -> dict[str, Any]:
+def _about(claim: Claim, method: str) -> dict[str, Any]:
     """The message that this one answers, or edits, by the number that Telegram knows it by."""
-    if claim.method.startswith("edit"):
+    if method.startswith("edit"):
         if claim.about_number is None:
             raise Permanent("the message that it changes was never sent to this chat", status=0)
         return {"message_id": claim.about_number}

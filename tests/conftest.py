@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
 from app import create_app
-from daybook import outbox
+from daybook import chat_files, outbox
 from daybook.config import ROOT, Settings, database_url
 from daybook.extensions import db
 from tests.telegram_standin import TelegramStandin
@@ -210,6 +210,7 @@ def make_app() -> Iterator[Callable[[Settings], Flask]]:
     yield make
     for app in apps:
         with app.app_context():
+            chat_files.stop(db.engine)
             outbox.stop(db.engine)
             db.session.remove()
             db.engine.dispose()

@@ -14,10 +14,9 @@ from flask import Flask
 from daybook import chat_file_imports, chat_files, updates
 from daybook.config import Settings
 from daybook.models import Message, Upload, utc_now
+from tests.chat_files import CSV, document, ended, uploads
 from tests.telegram_standin import Fault, TelegramStandin, failing, too_many
 from tests.telegram_updates import ANNA, BEN, EVE, GROUP, Book, Phone
-
-CSV = b"time,power,wind\n2026-11-01 00:00,5,1.5\n2026-11-01 00:10,6,2.5\nrubbish,1,2\n2026-11-01 00:20,7,3.5\n"
 
 
 @pytest.fixture
@@ -32,26 +31,6 @@ def phone() -> Phone:
     return Phone()
 
 
-def document(telegram: TelegramStandin, body: bytes, name: str | None = "mast.csv", **more: Any) -> dict[str, Any]:
-    file_id = f"file-{len(telegram.files)}"
-    telegram.files[file_id] = (f"documents/{file_id}.bin", body)
-    about = {"file_id": file_id, "file_unique_id": "u", "file_size": len(body)}
-    return about | ({"file_name": name} if name else {}) | more
-
-
-def ended(book: Book, telegram: TelegramStandin) -> str:
-    """What the chat reads once every file has come to its end."""
-    waiting = sa.select(Message.id).where(Message.direction == "in", Message.status == "received")
-    telegram.wait_for(lambda: not book.ask(waiting), 30)
-    out = sa.select(Message.id).where(Message.direction == "out", Message.status.in_(("queued", "sending")))
-    telegram.wait_for(lambda: not book.ask(out), 30)
-    return telegram.texts()[-1]
-
-
-def upload(book: Book) -> Any:
-    return book.ask(sa.select(Upload.__table__).order_by(Upload.id.desc()))[0]
-
-
 def test_a_file_is_imported_into_the_chats_source(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
     said = phone.message(None, ANNA, GROUP, document=document(telegram, CSV))
     book.take(said, said)
@@ -61,10 +40,10 @@ def test_a_file_is_imported_into_the_chats_source(book: Book, telegram: Telegram
     assert "Line 4" in told
     assert "rubbish" in told
     assert {row[0] for row in book.readings()} == {"Household"}
-    row = upload(book)
+    row = uploads(book)[-1]
     assert (row.status, row.telegram_user_id, row.filename) == ("done", ANNA["id"], "mast.csv")
     assert row.bytes_done == len(CSV)
-    assert len(book.ask(sa.select(Upload))) == 1
+    assert len(uploads(book)) == 1
     # One message, edited as it goes.
     assert [call.method for call in telegram.sent(GROUP["id"])] == ["sendMessage", "editMessageText"]
     assert book.message(said).status == "handled"
@@ -85,11 +64,65 @@ def test_its_button_takes_it_back_once_and_only_for_the_sender(
     assert len(book.readings()) == 6
     book.take(press := phone.press(data, ANNA, GROUP, message_id=number), press)
     telegram.wait_for(lambda: "out again" in telegram.texts(GROUP["id"])[-1])
+    undone = telegram.sent(GROUP["id"])[-1]
+    assert (undone.method, undone.params["message_id"]) == ("editMessageText", number)
+    assert "reply_markup" not in undone.params, "the button is gone"
     assert book.readings() == []
-    assert upload(book).status == "undone"
+    assert uploads(book)[-1].status == "undone"
     book.take(phone.press(data, ANNA, GROUP, message_id=number))
     telegram.wait_for(lambda: len(telegram.sent(method="answerCallbackQuery")) == 3)
     assert "already" in telegram.sent(method="answerCallbackQuery")[-1].params["text"]
+
+
+def test_its_account_and_button_come_also_when_its_message_is_deleted_meanwhile(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    deleted = Fault(400, "Bad Request: message to edit not found")
+    telegram.fault = lambda call: deleted if call.method == "editMessageText" else None
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    assert "6 readings added" in ended(book, telegram)
+    account = telegram.sent(ANNA["id"])[-1]
+    data = account.params["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    numbers = sa.select(Message.telegram_message_id).where(Message.direction == "out").order_by(Message.id.desc())
+    number = book.ask(numbers)[0][0]
+    telegram.fault = None
+    book.take(phone.press(data, message_id=number))
+    telegram.wait_for(lambda: "out again" in telegram.texts(ANNA["id"])[-1])
+    undone = telegram.sent(ANNA["id"])[-1]
+    assert (undone.method, undone.params["message_id"]) == ("editMessageText", number)
+    assert book.readings() == []
+
+
+def test_what_its_button_did_is_told_also_when_the_account_is_deleted_meanwhile(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    book.take(phone.message(None, document=document(telegram, CSV)))
+    ended(book, telegram)
+    account = telegram.sent(ANNA["id"])[-1].params
+    deleted = Fault(400, "Bad Request: message to edit not found")
+    telegram.fault = lambda call: deleted if call.method == "editMessageText" else None
+    data = account["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
+    book.take(phone.press(data, message_id=account["message_id"]))
+    telegram.wait_for(lambda: "out again" in telegram.texts(ANNA["id"])[-1])
+
+
+def test_an_animation_is_no_file(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    # The Bot API names an animation as a document as well, for programs from before there were any.
+    moving = document(telegram, b"\0\0\0\x1cftypmp42", "giphy.mp4", mime_type="video/mp4")
+    book.take(said := phone.message(None, animation=moving, document=moving, caption="look"))
+    assert "I can take text" in ended(book, telegram)
+    assert book.message(said).status == "handled"
+    assert uploads(book) == []
+    assert [call.method for call in telegram.calls] == ["sendMessage"]
+
+
+def test_a_refusal_comes_also_when_its_message_is_deleted_meanwhile(
+    book: Book, telegram: TelegramStandin, phone: Phone
+) -> None:
+    deleted = Fault(400, "Bad Request: message to edit not found")
+    telegram.fault = lambda call: deleted if call.method == "editMessageText" else None
+    book.take(phone.message(None, document=document(telegram, b"Dear diary,\n")))
+    assert "was not taken" in ended(book, telegram)
 
 
 def test_its_button_pressed_twice_at_once_is_told_of_once(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
@@ -152,7 +185,7 @@ def test_the_same_file_twice_doubles_nothing(book: Book, telegram: TelegramStand
     [
         (b"\x89PNG\r\n\x1a\n" + bytes(500), "picture"),
         (b"Dear diary,\nnothing happened.\n", "not taken"),
-        (b"", ""),
+        (b"", "The file is empty"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_words(
@@ -184,18 +217,18 @@ def test_a_large_file_is_answered_with_the_page_and_never_fetched(
     book.take(phone.message(None, document={"file_name": "mast.csv"}))
     assert "mast.csv was not taken" in ended(book, telegram)
     assert not [path for path in telegram.paths if path.startswith("/file/")]
-    assert book.ask(sa.select(Upload)) == []
+    assert uploads(book) == []
 
 
 def test_the_caption_can_name_type_and_zone(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
     book.take(phone.message(None, document=document(telegram, CSV), caption="the mast\ntimezone: Europe/Paris"))
     ended(book, telegram)
-    assert upload(book).first_time.isoformat() == "2026-10-31T23:00:00+00:00"
+    assert uploads(book)[-1].first_time.isoformat() == "2026-10-31T23:00:00+00:00"
     book.take(phone.message(None, document=document(telegram, CSV), caption="Type: no such type"))
     assert "no such type" in ended(book, telegram)
     book.take(phone.message(None, document=document(telegram, CSV), caption="timezone: Mars"))
     assert "Mars" in ended(book, telegram)
-    assert len(book.ask(sa.select(Upload))) == 1
+    assert len(uploads(book)) == 1
 
 
 ZONED = CSV.replace(b"00:00", b"00:00Z").replace(b"00:10", b"00:10Z").replace(b"00:20", b"00:20Z")
@@ -232,7 +265,7 @@ def test_files_of_strangers_are_not_fetched(book: Book, telegram: TelegramStandi
     book.take(phone.message(None, EVE, document=document(telegram, CSV)))
     telegram.wait_for(lambda: telegram.sent(EVE["id"]))
     assert [call.method for call in telegram.calls if call.method == "getFile"] == []
-    assert book.ask(sa.select(Upload)) == []
+    assert uploads(book) == []
 
 
 def test_a_server_that_refuses_at_first_is_asked_again(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
@@ -257,7 +290,7 @@ def test_a_file_that_cannot_be_fetched_leaves_nothing(book: Book, telegram: Tele
 def test_file_names_of_every_kind(book: Book, telegram: TelegramStandin, phone: Phone, name: str | None) -> None:
     book.take(phone.message(None, document=document(telegram, CSV, name)))
     assert "6 readings added" in ended(book, telegram)
-    assert "/" not in upload(book).filename.replace("</b>", "")
+    assert "/" not in uploads(book)[-1].filename.replace("</b>", "")
     assert updates.failed(book.engine) == []
 
 

@@ -97,6 +97,41 @@ def test_an_entry_that_is_edited_into_idle_talk_is_taken_back_in_words(book: Boo
     assert helped(book) == 1
 
 
+PICTURE = [{"file_id": "p", "width": 1, "height": 1}]
+SOMETHING_ELSE: list[dict[str, Any]] = [
+    {"photo": PICTURE},
+    {"sticker": {"file_id": "s"}},
+    {"voice": {"file_id": "v"}},
+    {"animation": {"file_id": "a"}, "document": {"file_id": "a", "file_name": "giphy.mp4"}},
+    {"photo": PICTURE, "caption": "what a cat"},
+]
+
+
+def test_what_is_not_text_is_answered_once_a_day_in_a_group(book: Book, phone: Phone) -> None:
+    for what in SOMETHING_ELSE:
+        book.take(phone.later(minutes=1).message(None, ANNA, GROUP, **what))
+    assert [text[:15] for text in book.said()] == ["I can take text"]
+    book.take(phone.message("good morning", BEN, GROUP))
+    assert len(book.said()) == 1, "help is help, whatever was sent"
+    book.take(phone.later(hours=25).message(None, BEN, GROUP, photo=PICTURE))
+    assert len(book.said()) == 2
+    book.take(*(phone.message(None, BEN, **what) for what in SOMETHING_ELSE))
+    assert len(book.said(BEN["id"])) == len(SOMETHING_ELSE), "in a private chat, each is answered"
+
+
+def test_what_is_not_text_and_means_the_bot_or_has_a_number_is_answered(book: Book, phone: Phone) -> None:
+    book.take(phone.message("hello", ANNA, GROUP))
+    ours = {"message_id": 9999, "from": {"id": 1, "is_bot": True, "username": "daybook_bot"}, "chat": GROUP}
+    book.take(phone.message(None, BEN, GROUP, photo=PICTURE, reply_to_message=ours))
+    for number, caption in enumerate(("12.50 groceries", "look @daybook_bot", "/sum@daybook_bot"), 3):
+        book.take(phone.message(None, BEN, GROUP, photo=PICTURE, caption=caption))
+        assert len(book.said()) == number
+        assert "Nothing of this was recorded" in book.said()[-1]
+    book.take(phone.message(None, BEN, GROUP, photo=PICTURE, caption="/sum@other_bot"))
+    assert len(book.said()) == 5
+    assert book.values() == []
+
+
 # --- a button whose message Telegram does not name any more
 
 

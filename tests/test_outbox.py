@@ -181,6 +181,78 @@ def test_a_message_can_be_changed_after_it_was_sent(
     assert rows(engine, Message.text)[0].text == "done"
 
 
+DELETED = Fault(400, "Bad Request: message to edit not found")
+
+
+@pytest.mark.parametrize("why", ["deleted", "without a number", "in the group that became another"])
+def test_a_message_that_cannot_be_changed_is_sent_anew_where_it_has_to_arrive(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin, without_pauses: None, why: str
+) -> None:
+    [number] = say(engine, HOME, "100 %")
+    outbox.send_due(engine, bot_settings)
+    chat_id = HOME
+    with engine.begin() as connection:
+        if why == "without a number":
+            connection.execute(sa.update(Message).values(telegram_message_id=None))
+        elif why != "deleted":
+            chat_id = -1_001_201_784_679
+            chats.migrate(connection, HOME, chat_id)
+        button = {"reply_markup": {"inline_keyboard": [[{"text": "Undo", "callback_data": "undo-file:1"}]]}}
+        changed = outbox.edit(connection, number, "done", button, or_anew=True)
+    telegram.fault = lambda call: DELETED if call.method == "editMessageText" else None
+    outbox.send_due(engine, bot_settings)
+    call = telegram.sent(chat_id)[-1]
+    assert (call.method, call.params["text"]) == ("sendMessage", "done")
+    assert call.params["reply_markup"] == button["reply_markup"]
+    assert "or_anew" not in call.params
+    assert "message_id" not in call.params
+    first, second = rows(engine, Message.text, Message.status, Message.method, Message.telegram_message_id)
+    assert first.text == "100 %"
+    assert tuple(second)[:3] == ("done", "sent", "sendMessage")
+    assert second.telegram_message_id is not None
+    telegram.fault = None
+    with engine.begin() as connection:
+        outbox.edit(connection, changed, "taken back")
+    no_later(engine)
+    outbox.send_due(engine, bot_settings)
+    assert telegram.sent(chat_id)[-1].params["message_id"] == second.telegram_message_id
+
+
+@pytest.mark.parametrize(
+    ("fault", "or_anew", "status"), [(DELETED, False, "failed"), (BLOCKED, True, "gone"), (NO_CHAT, True, "gone")]
+)
+def test_a_message_that_nobody_misses_is_not_sent_anew(
+    engine: Engine,
+    bot_settings: Settings,
+    telegram: TelegramStandin,
+    without_pauses: None,
+    fault: Fault,
+    or_anew: bool,
+    status: str,
+) -> None:
+    [number] = say(engine, ADA, "0 %")
+    outbox.send_due(engine, bot_settings)
+    with engine.begin() as connection:
+        outbox.edit(connection, number, "40 %", or_anew=or_anew)
+    telegram.faults(fault)
+    outbox.send_due(engine, bot_settings)
+    assert telegram.texts(ADA) == ["0 %"]
+    assert statuses(engine) == ["sent", status]
+
+
+def test_a_message_that_says_so_already_is_not_sent_anew(
+    engine: Engine, bot_settings: Settings, telegram: TelegramStandin, without_pauses: None
+) -> None:
+    [number] = say(engine, ADA, "0 %")
+    for _ in range(2):
+        with engine.begin() as connection:
+            outbox.edit(connection, number, "done", or_anew=True)
+        no_later(engine)
+        outbox.send_due(engine, bot_settings)
+    assert telegram.texts(ADA) == ["0 %", "done"]
+    assert set(statuses(engine)) == {"sent"}
+
+
 # --- files
 
 

@@ -25,6 +25,14 @@ def taken(filename: str) -> Reply:
     return Reply(f"{_name(filename)}: fetching it.")
 
 
+def edited_too_late(filename: str) -> Reply:
+    """To an edit of the message that brought the file, when that is being imported already, or has been."""
+    return Reply(
+        f"{_name(filename)} was taken as you had sent it first, so the edit changes nothing. If it is in, press Undo "
+        "under its account; then send it again as it is now."
+    )
+
+
 def progress(filename: str, done: int, total: int | None, readings: int) -> Reply:
     """`done` and `total` in bytes; None where the size is not known."""
     share = f"{min(100, 100 * done // total)} %" if total else f"{done / 1_000_000:.1f} MB"
