@@ -32,7 +32,7 @@ _ATTEMPTS = 3  # of a file whose process was killed
 _FETCH_ATTEMPTS = 6
 _MOST_ISSUES = 20
 _NOT_FETCHED = "Telegram would not hand it over. Send it again."
-_SAID = re.compile(r"(?im)^\s*(type|timezone)\s*:(.*)$")
+_SAID = re.compile(r"(?im)^\s*(type|timezone|date[ _]order)\s*:(.*)$")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class _Hold:
 
     def __init__(self, engine: Engine, settings: Settings, file: File) -> None:
         self.upload_id: int | None = None
+        self._told = ""
         self._engine, self._settings, self._file = engine, settings, file
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chat-file-lease", daemon=True)
@@ -93,7 +94,9 @@ class _Hold:
                 columns = Upload.bytes_done, Upload.bytes_total, Upload.readings_added
                 row = connection.execute(sa.select(*columns).where(Upload.id == self.upload_id)).one()
                 reply = words.progress(self._file.name, row.bytes_done, row.bytes_total, row.readings_added)
-                outbox.edit(connection, self._file.progress_id, reply.text)
+                if reply.text != self._told:
+                    outbox.edit(connection, self._file.progress_id, reply.text)
+                    self._told = reply.text
             _change(connection, self._file, next_attempt_at=utc_now() + LEASE)
         outbox.wake(self._engine, self._settings)
 
@@ -144,12 +147,14 @@ def _outcome_before(engine: Engine, settings: Settings, file: File) -> tuple[Rep
     """
     if file.upload_id is None:
         return None
-    while (row := _state_of(engine, file.upload_id)).status in (*UNFINISHED, "waiting"):
+    while (row := _state_of(engine, file.upload_id)) is not None and row.status in (*UNFINISHED, "waiting"):
         if row.status == "waiting":  # for bytes that will never come
             imports.request_cancel(engine, file.upload_id)
         else:
             removal.recover(engine, settings)
             time.sleep(0.2)
+    if row is None:
+        return words.failed(file.name, "An admin has deleted its upload."), "handled"
     never_read = row.error_code == "interrupted" or row.started_at is None
     return None if never_read else _told_of(engine, file, file.upload_id)
 
@@ -170,7 +175,7 @@ def _note_upload(engine: Engine, file: File, upload_id: int) -> None:
 def _state_of(engine: Engine, upload_id: int) -> Any:
     columns = Upload.status, Upload.error_code, Upload.started_at
     with sql.only_reading(), engine.connect() as connection:
-        return connection.execute(sa.select(*columns).where(Upload.id == upload_id)).one()
+        return connection.execute(sa.select(*columns).where(Upload.id == upload_id)).first()
 
 
 def _told_of(engine: Engine, file: File, upload_id: int) -> tuple[Reply, str]:
@@ -182,7 +187,7 @@ def _told_of(engine: Engine, file: File, upload_id: int) -> tuple[Reply, str]:
         return words.done(_account(report), utc_now(), _timezone(engine, file.chat_id), upload_id), "handled"
     if row.status == "undone":  # on its page, before the chat knew of it
         return words.undone(row.filename, row.readings_added), "handled"
-    return words.failed(file.name, row.error or row.status), "handled"
+    return words.failed(file.name, row.error or row.status, row.error_code or ""), "handled"
 
 
 def _ask_for_file(settings: Settings, file: File) -> tuple[str, int | None]:
@@ -206,8 +211,8 @@ def _ask_for_file(settings: Settings, file: File) -> tuple[str, int | None]:
 
 
 def said_in(caption: str) -> dict[str, str]:
-    """What a caption says of how the file is to be read: "type: NAME", "timezone: ZONE"."""
-    return {name.casefold(): value.strip() for name, value in _SAID.findall(caption)}
+    """What a caption says of how the file is to be read: "type: NAME", "timezone: ZONE", "date order: dmy"."""
+    return {name.casefold().replace("_", " "): value.strip() for name, value in _SAID.findall(caption)}
 
 
 def _options(engine: Engine, file: File) -> Options:
@@ -217,7 +222,7 @@ def _options(engine: Engine, file: File) -> Options:
         chat = chats.find(connection, file.chat_id)
         assert chat is not None  # its message is kept
         source = chats.source_name(connection, chats.source_of(connection, chat))
-    options = Options(source=source, timezone=said.get("timezone", ""))
+    options = Options(source=source, timezone=said.get("timezone", ""), date_order=said.get("date order", "").lower())
     return with_layout(options, said.get("type", ""), engine=engine)
 
 
@@ -225,7 +230,8 @@ def _pieces(settings: Settings, path: str) -> Iterator[bytes]:
     try:
         yield from bot_api.client(settings).download(path)
     except BotApiError as error:
-        raise CutOff(f"the file could not be fetched to its end: {error}") from None
+        log.warning("a file could not be fetched to its end: %s", error)
+        raise CutOff("Telegram broke off before the end of the file; send it again") from None
 
 
 def _mine(file: File) -> tuple[sa.ColumnElement[bool], ...]:

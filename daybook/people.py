@@ -139,7 +139,7 @@ def decide(connection: Connection, user_ids: Sequence[int], status: str, account
     action = "allow" if status == "allowed" else "block"
     entries = []
     for row in rows:
-        _tell(connection, row.user_id, status)
+        _tell(connection, row.user_id, status, row.status)
         name = Person(row.user_id, row.first_name, row.last_name, row.username).name
         entries.append(audit.entry(action, "bot user", row.user_id, name, {"status": [row.status, status]}))
     audit.write(connection, entries)
@@ -157,13 +157,13 @@ def _rename(
         audit.note(connection, "change", "bot user", person.user_id, person.name, changes, actor)
 
 
-def _tell(connection: Connection, user_id: int, status: str) -> None:
+def _tell(connection: Connection, user_id: int, status: str, before: str) -> None:
     """Says it where they last wrote. To somebody who has never written, no bot may write first."""
     last = sa.select(Message.chat_id, Message.id).where(Message.sender_id == user_id, Message.direction == "in")
     found = connection.execute(last.order_by(Message.id.desc()).limit(1)).first()
     if found is None:
         return
-    reply = replies.allowed(Known(utc_now())) if status == "allowed" else replies.blocked()
+    reply = replies.allowed(Known(utc_now())) if status == "allowed" else replies.blocked(before == "allowed")
     outbox.queue(connection, found.chat_id, reply.text)
 
 

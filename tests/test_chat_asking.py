@@ -361,7 +361,14 @@ def test_answers_and_buttons_fit_into_telegram(sensors: tuple[SensorKnown, ...],
 
 @pytest.mark.parametrize(
     "said",
-    [replies.not_text(), replies.pending(2**40), replies.allowed(KNOWN), replies.blocked(), replies.button_gone()],
+    [
+        replies.not_text(),
+        replies.pending(2**40),
+        replies.allowed(KNOWN),
+        replies.blocked(True),
+        replies.blocked(False),
+        replies.button_gone(),
+    ],
 )
 def test_what_is_said_to_strangers_and_about_pictures_is_a_few_sentences(said: Reply) -> None:
     assert 20 < len(said.text) < MOST_CAPTION

@@ -172,6 +172,17 @@ def test_a_file_that_nobody_has_begun_does_not_wait_for_anothers_lease(
     assert len(book.readings()) == 6
 
 
+def test_the_order_of_dates_can_be_said_in_the_caption(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
+    body = b"time,power\n03/04/2026 00:00,5\n03/04/2026 00:10,6\n"
+    book.take(phone.message(None, document=document(telegram, body)))
+    told = ended(book, telegram)
+    assert "3 April 2026 or 4 March 2026" in told
+    assert 'caption "date order: dmy"' in told
+    book.take(phone.message(None, document=document(telegram, body), caption="Date order: DMY"))
+    assert "2 readings added" in ended(book, telegram)
+    assert book.readings()[0][2].month == 4
+
+
 def test_the_same_file_twice_doubles_nothing(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
     for _ in range(2):
         book.take(phone.message(None, document=document(telegram, CSV)))

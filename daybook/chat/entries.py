@@ -192,7 +192,7 @@ def _number_last(tokens: list[Token]) -> Entry | None:
         return None
     number, start, unit = found
     name = tokens[:start]
-    _check_inside(name, number)
+    _check_inside(name, number, before=True)
     entry = _made(number, unit, name, number_first=False)
     first = start
     if number.text == tokens[start].plain[: len(number.text)] and _GROUP.fullmatch(number.text):
@@ -281,12 +281,12 @@ def _is_dash(token: Token) -> bool:
     return not token.quoted and token.text in _DASHES
 
 
-def _check_inside(name: Sequence[Token], number: Number) -> None:
-    """A name holds no number that could be the line's own."""
+def _check_inside(name: Sequence[Token], number: Number, before: bool = False) -> None:
+    """A name holds no number that could be the line's own. before: the name stands before the number."""
     for token in name:
         inside = _read(token)
         if inside is not None and (inside.strong or token.plain[0] in "+-"):
-            raise _Refused(_two_numbers(number, inside))
+            raise _Refused(_two_numbers(inside, number) if before else _two_numbers(number, inside))
     if _divided(name):
         raise _Refused("it names several things; write each on a line of its own, or the name in quotes")
 
@@ -344,6 +344,6 @@ def _made(number: Number, unit: str, tokens: Sequence[Token], *, number_first: b
     note = ""
     if number.doubt == "," or (number.doubt == "." and number_first):
         small, large = number.text.replace(",", "."), number.text.replace(",", "").replace(".", "")
-        understood, instead = (large, small) if number.doubt == "," else (small, large)
+        understood, instead = (large, small) if number.doubt == "," else (small.rstrip("0").rstrip("."), large)
         note = f"I read {number.text} as {understood}; for the other reading write {instead}."
     return Entry(name, number.value, unit, number_first, note=note, quoted=all(token.quoted for token in tokens))

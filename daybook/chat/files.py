@@ -7,6 +7,8 @@ from daybook.chat.moments import zone_of
 from daybook.chat.values import Button, FileAccount, Reply
 
 _MOST_FILENAME = 100
+# What a person can say of a file in the chat, by the error that it mends.
+_IN_A_CAPTION = {"ambiguous_dates": 'Send it again with the caption "date order: dmy" (or mdy, or ymd).'}
 
 
 def too_large(filename: str, page: str) -> Reply:
@@ -71,11 +73,11 @@ def done(account: FileAccount, now: datetime, timezone: str, upload_id: int) -> 
     return Reply(text, ((Button("Undo", f"undo-file:{upload_id}"),),))
 
 
-def failed(filename: str, reason: str) -> Reply:
-    """Nothing of it is in the book. `reason`: a sentence."""
-    return Reply(
-        words.cut(f"{_name(filename)} was not taken, and nothing of it is kept. {words.sentence(reason)}", 3000)
-    )
+def failed(filename: str, reason: str, code: str = "") -> Reply:
+    """Nothing of it is in the book. `reason`: a sentence; `code`: that of an upload's error."""
+    how = f" {_IN_A_CAPTION[code]}" if code in _IN_A_CAPTION else ""
+    text = f"{_name(filename)} was not taken, and nothing of it is kept. {words.sentence(reason)}"
+    return Reply(words.cut(text, 3000) + how)
 
 
 def undone(filename: str, readings: int) -> Reply:

@@ -90,9 +90,10 @@ def allowed(known: Known) -> Reply:
     )
 
 
-def blocked() -> Reply:
-    """Once, to somebody whom an admin has shut out."""
-    return Reply("An admin has ended your access. What you write here from now on is neither recorded nor answered.")
+def blocked(was_allowed: bool) -> Reply:
+    """Once, to somebody whom an admin has shut out, or has not let in."""
+    decided = "has ended your access" if was_allowed else "has decided not to let you in"
+    return Reply(f"An admin {decided}. What you write here from now on is neither recorded nor answered.")
 
 
 def taken_back(made: Sequence[Made], known: Known, by_button: bool = False) -> Reply:
