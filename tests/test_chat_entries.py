@@ -400,3 +400,14 @@ def test_a_month_of_a_household_in_any_order(book: Book, phone: Phone) -> None:
     assert not updates.failed(book.engine)
     assert book.total("groceries") == round(sum(expected.values()), 2)
     book.check()
+
+
+def test_an_old_button_means_no_later_message(book: Book, phone: Phone) -> None:
+    """The message under which it hung is deleted, and so is its entry's: no other gets its number."""
+    book.take(phone.message("12 coffee"))
+    [button] = [row.id for row in book.ask(sa.select(Message.id).where(Message.direction == "in"))]
+    with book.engine.begin() as connection:
+        connection.execute(sa.delete(Message))
+    book.take(phone.later(hours=1).message("900 rent"))
+    book.take(phone.press(f"undo:{button}"))
+    assert 900 in book.values()

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import file_types, raw_copies, sql
+from daybook import file_types, raw_copies
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains, Number
@@ -56,12 +56,8 @@ def remove_copies(work: Work, upload_ids: Sequence[int]) -> None:
 
 
 def _remove_copies(work: Work, upload_ids: Sequence[int]) -> None:
-    # SQLite gives the number of the last upload to the next one, once it is deleted: in this transaction it gives none.
-    with sql.writing(work.engine) as connection:
-        again = set(connection.scalars(sa.select(Upload.id).where(sql.is_one_of(connection, Upload.id, upload_ids))))
-        for upload_id in upload_ids:
-            if upload_id not in again:
-                raw_copies.remove(work.settings.instance_path / "uploads", upload_id)
+    for upload_id in upload_ids:
+        raw_copies.remove(work.settings.instance_path / "uploads", upload_id)
 
 
 _BY = sa.func.coalesce(Account.username, TelegramUser.first_name, "")
