@@ -293,6 +293,15 @@ class Message(Base):
     error: Mapped[str | None] = mapped_column(Text)
 
 
+class DeletedMessage(Base):
+    """The number in its chat of a message that an admin has deleted: its sender may still edit it, and that edit is no
+    message that comes late. Nothing of what it said is kept."""
+
+    __tablename__ = "deleted_message"
+    chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    telegram_message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
 class MessageReading(Base):
     """A reading that a message made: which line of it, and whether it has been taken back since."""
 
@@ -371,7 +380,8 @@ class AuditEntry(Base):
 class Job(Base):
     """Something that an admin began on many rows, and that goes on without them (daybook/admin/jobs.py).
 
-    status: waiting, running, done, failed or cancelled. position: the key that it has come to.
+    status: waiting, running, done, failed or cancelled. position: the key that it has come to. left_out: how many rows
+    were left as they were, by the reason why.
     """
 
     __tablename__ = "job"
@@ -386,6 +396,7 @@ class Job(Base):
     done: Mapped[int] = mapped_column(BigInteger, default=0)
     changed: Mapped[int] = mapped_column(BigInteger, default=0)
     position: Mapped[str | None] = mapped_column(Text)
+    left_out: Mapped[dict[str, int]] = mapped_column(sa.JSON, default=dict)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -54,22 +54,29 @@ def by_value(name: str, label: str, column: Any, values: Mapping[str, str]) -> O
 @dataclass(frozen=True)
 class Dates:
     """A year, a month of it, a day of that, in the account's time zone: 2026, 2026-11, 2026-11-18. Also today, and the
-    7 or 30 days until its end."""
+    7 or 30 days until its end; and from one day to another: 2026-11-12..2026-11-18."""
 
     name: str
     label: str
     column: Any
 
     def condition(self, text: str, zone: tzinfo) -> Any:
-        span = _lately(text, zone) or _span(text)
+        span = _lately(text, zone) or _from_to(text) or _span(text)
         if span is None:
             return None
         first, after = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in span)
         return sa.and_(self.column >= first, self.column < after)
 
+    def settled(self, text: str, zone: tzinfo) -> str:
+        """The same days as the text means now, in words that mean them tomorrow as well."""
+        span = _lately(text, zone)
+        return text if span is None else f"{span[0]}..{span[1] - timedelta(days=1)}"
+
     def words(self, _connection: Connection, text: str) -> str:
         if text in _LATELY:
             return _LATELY[text][0]
+        if ".." in text:
+            return text.replace("..", " to ")
         parts = text.split("-")
         if len(parts) == 2:
             return f"{calendar.month_name[int(parts[1])]} {parts[0]}"
@@ -81,7 +88,7 @@ class Dates:
         return [Choice(value, self._short(value), self.condition(value, zone), value == text) for value in values]
 
     def _next(self, connection: Connection, text: str, zone: tzinfo) -> list[str]:
-        if text.count("-") == 2 or text in _LATELY:
+        if text.count("-") == 2 or text in _LATELY or ".." in text:
             return [text]
         if text.count("-") == 1:
             year, month = map(int, text.split("-"))
@@ -98,6 +105,8 @@ class Dates:
     def _short(value: str) -> str:
         if value in _LATELY:
             return _LATELY[value][0]
+        if ".." in value:
+            return value.replace("..", " to ")
         parts = value.split("-")
         return calendar.month_name[int(parts[1])] if len(parts) == 2 else parts[-1].lstrip("0") or value
 
@@ -111,6 +120,15 @@ def _lately(text: str, zone: tzinfo) -> tuple[date, date] | None:
         return None
     after = datetime.now(zone).date() + timedelta(days=1)
     return after - timedelta(days=_LATELY[text][1]), after
+
+
+def _from_to(text: str) -> tuple[date, date] | None:
+    """The first day and the one after the last, of two days that are both written out."""
+    first, dots, last = text.partition("..")
+    spans = [_span(part) for part in (first, last) if part.count("-") == 2]
+    if not dots or len(spans) != 2 or spans[0] is None or spans[1] is None or spans[1][0] < spans[0][0]:
+        return None
+    return spans[0][0], spans[1][1]
 
 
 def _span(text: str) -> tuple[date, date] | None:

@@ -26,24 +26,25 @@ def _readings(connection: Connection, *conditions: Any) -> int:
 
 
 @contextmanager
-def _locked(engine: Engine, source_ids: Sequence[int]) -> Iterator[None]:
-    """Nobody imports into these sources meanwhile."""
+def _locked(engine: Engine, source_ids: Sequence[int]) -> Iterator[Mapping[int, str]]:
+    """Nobody imports into these sources meanwhile; yields those into which somebody does."""
+    busy: dict[int, str] = {}
     with sql.Locks(engine) as locks:
-        try:
-            for source_id in sorted(source_ids):
-                lock_source(locks, source_id, give_up_after(_PATIENCE, _BUSY))
-        except SourceBusy as error:
-            raise Refused(str(error)) from None
-        yield
+        for source_id in sorted(source_ids):
+            try:
+                lock_source(locks, source_id, give_up_after(0 if busy else _PATIENCE, _BUSY))
+            except SourceBusy as error:
+                busy[source_id] = str(error)
+        yield busy
 
 
 @contextmanager
-def _sources_of(engine: Engine, keys: Sequence[int]) -> Iterator[None]:
+def _sources_of(engine: Engine, keys: Sequence[int]) -> Iterator[Mapping[int, str]]:
     with sql.only_reading(), engine.connect() as connection:
-        wanted = sa.select(Sensor.source_id).where(Sensor.id.in_(keys)).distinct()
-        source_ids = list(connection.scalars(wanted))
-    with _locked(engine, source_ids):
-        yield
+        wanted = sa.select(Sensor.id, Sensor.source_id).where(Sensor.id.in_(keys))
+        sources_of = {row.id: row.source_id for row in connection.execute(wanted)}
+    with _locked(engine, list(set(sources_of.values()))) as busy:
+        yield {key: busy[source_id] for key, source_id in sources_of.items() if source_id in busy}
 
 
 def _delete_readings(connection: Connection, sensor_ids: Sequence[int]) -> None:

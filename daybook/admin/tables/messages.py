@@ -63,6 +63,8 @@ def _young(connection: Connection, keys: Sequence[int]) -> list[str]:
     count = count_where(connection, TelegramUpdate.update_id.in_(keys), TelegramUpdate.received_at > since)
     if not count:
         return []
+    if len(keys) == 1:
+        return ["It came within the last two days: Telegram may deliver it again, and it would count twice."]
     return [f"{count:,} came within the last two days: Telegram may deliver them again, and they would count twice."]
 
 
