@@ -6,7 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import audit, outbox, updates
+from daybook import audit, deleted_messages, outbox, updates
 from daybook.admin.described import Action, Column, Deletion, Going, Table, Work, count_where
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains, Number, Through
@@ -43,7 +43,7 @@ def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
 
 
 def _delete(work: Work, keys: Sequence[int]) -> None:
-    work.connection.execute(sa.delete(Message).where(Message.id.in_(keys)))
+    deleted_messages.delete(work.connection, keys)
 
 
 def _handle_again(work: Work, keys: Sequence[int]) -> int:
