@@ -29,11 +29,13 @@ STATUSES = {
 
 
 def _send_again(work: Work, keys: Sequence[int]) -> int:
-    sent = [key for key in keys if outbox.send_again(work.connection, key)]
-    audit.write(
-        work.connection,
-        [audit.entry("send again", "message", key, f"message {key}", {"status": ["failed", "queued"]}) for key in sent],
-    )
+    before = {key: outbox.send_again(work.connection, key) for key in keys}
+    sent = {key: status for key, status in before.items() if status is not None}
+    entries = [
+        audit.entry("send again", "message", key, f"message {key}", {"status": [status, "queued"]})
+        for key, status in sent.items()
+    ]
+    audit.write(work.connection, entries)
     return len(sent)
 
 
@@ -53,8 +55,6 @@ def _handle_again(work: Work, keys: Sequence[int]) -> int:
             handled += updates.handle_again(work.engine, work.settings, key) is None
         except updates.NotWaiting:
             continue
-        with work.engine.begin() as connection:
-            audit.note(connection, "handle again", "update", key, f"update {key}")
     return handled
 
 
