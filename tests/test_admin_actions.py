@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -255,6 +256,17 @@ def test_a_file_holds_every_row_as_it_is_with_formulas_defused(admin: FlaskClien
     assert [row[0] for row in found if row[0].startswith("'")] == [
         f"'{text.strip(' ')}" for text in NASTY if text not in ('a"b', "a;=1", "a,b", "a\r\nb", "é😀", "1", "it's")
     ]
+
+
+def test_a_list_links_to_its_file_which_guesses_no_filter(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 3)
+    add_users(engine, 1, first=9, status="blocked")
+    page = admin.get("/admin/users/?status=blocked").text
+    link = re.search(r'href="([^"]*export\.csv[^"]*)"', page)
+    assert link
+    assert [row[1] for row in rows_in(admin.get(link[1]))] == ["Id", "9"]
+    for query in ("status=bogus", "created_at=2026-13"):
+        assert admin.get(f"/admin/users/export.csv?{query}").status_code == 400
 
 
 def test_a_file_holds_what_was_ticked_or_all_that_match(admin: FlaskClient, engine: Engine) -> None:

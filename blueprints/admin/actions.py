@@ -16,6 +16,7 @@ from blueprints.admin.pages import (
     list_url,
     page,
     plain_arguments,
+    refuse_guessing,
     row_or_404,
     row_url,
     settings,
@@ -159,9 +160,7 @@ def read_chosen(table: Table) -> Chosen | None:
     """The rows that were chosen; None where none were."""
     arguments = plain_arguments(table, request.args)
     if request.form.get("rows") == "all":
-        # A list shows more rows where it does not understand its address; what changes rows does not guess.
-        if any(request.args.get(one.name, "").strip() and one.name not in arguments for one in table.filters):
-            abort(400, "The address has a filter that is not understood, so nobody knows which rows are meant.")
+        refuse_guessing(table)
         return Chosen(table, None, arguments, timezone())
     keys = [table.read_key(text) for text in request.form.getlist("key")[:MOST_CHOSEN]]
     found = [key for key in keys if key is not None]

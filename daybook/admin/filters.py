@@ -19,12 +19,14 @@ _DATE = re.compile(r"(?:19|2\d)\d\d(?:-\d\d){0,2}", re.ASCII)
 
 @dataclass(frozen=True)
 class Choice:
-    """What can be chosen. condition: of the rows that it leaves, to count them; None where nobody should."""
+    """What can be chosen. condition: of the rows that it leaves, to count them; None where nobody should. count: their
+    number, where it is known already."""
 
     value: str
     label: str
     condition: Any = None
     chosen: bool = False
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,10 @@ def _span(text: str) -> tuple[date, date] | None:
 
 @dataclass(frozen=True)
 class Related:
-    """A row of another table, by its key; where something else is typed, all rows whose title holds that.
+    """A row of another table: "id:5" is the one with that key; of anything else that is typed, all rows whose title
+    holds it, and the one with that key, because a name may be a number.
 
-    There may be thousands, so they are found by typing and not listed.
+    There may be thousands, so only those are listed that most of the rows refer to; others are found by typing.
     """
 
     name: str
@@ -161,25 +164,57 @@ class Related:
     placeholder: str = "Name or id"
 
     def condition(self, text: str, _zone: tzinfo) -> Any:
-        key = self.read_key(text)
+        key = self._exactly(text)
         if key is not None:
             return self.column == key
-        found = sa.select(self.key).where(contains(self.title, text)) if text.strip() and "\0" not in text else None
-        return self.column.in_(found) if found is not None else None
+        meant = self._meant(text)
+        if meant is None:
+            return None
+        keys: Any = sa.select(self.key).where(meant)
+        key = self.read_key(text)
+        if key is not None:  # also where that row is gone; one set of keys, because an index serves no OR of two
+            keys = keys.union_all(sa.select(sa.literal(key, self.key.type)))
+        return self.column.in_(keys)
+
+    def _exactly(self, text: str) -> Any:
+        return self.read_key(text.removeprefix(_EXACTLY)) if text.startswith(_EXACTLY) else None
+
+    def _meant(self, text: str) -> Any:
+        """Which rows of the other table the text means."""
+        if not text.strip() or "\0" in text:
+            return None
+        key, titled = self.read_key(text), contains(self.title, text)
+        return titled if key is None else sa.or_(titled, self.key == key)
 
     def words(self, connection: Connection, text: str) -> str:
-        key = self.read_key(text)
+        key = self._exactly(text)
         title = None if key is None else connection.scalar(sa.select(self.title).where(self.key == key))
         return title or text
 
     def choices(self, connection: Connection, text: str, _zone: tzinfo) -> list[Choice]:
         """The rows that were meant, where it is not one alone."""
-        if not text.strip() or self.read_key(text) is not None:
+        meant = None if self._exactly(text) is not None else self._meant(text)
+        if meant is None:
             return []
-        found = sa.select(self.key, self.title.label("title")).where(contains(self.title, text)).limit(_MOST_FOUND)
-        return [Choice(str(row[0]), row.title or str(row[0]), None) for row in connection.execute(found)]
+        found = sa.select(self.key, self.title.label("title")).where(meant).limit(_MOST_FOUND)
+        return [self._choice(row[0], row.title) for row in connection.execute(found)]
+
+    def frequent(self, connection: Connection, rows: sa.Select[Any], are_all: bool) -> list[Choice]:
+        """What most of these rows refer to. rows: selects the column of a few thousand rows; are_all: whether no others
+        match, so that their numbers are those of the list."""
+        some = rows.subquery()
+        value, many = some.c[0], sa.func.count().label("many")
+        often = sa.select(value.label("key"), many).where(value.is_not(None)).group_by(value)
+        found = connection.execute(often.order_by(many.desc(), value).limit(_MOST_FOUND)).all()
+        named = sa.select(self.key, self.title).where(self.key.in_([row.key for row in found]))
+        titles = {row[0]: row[1] for row in connection.execute(named)}
+        return [self._choice(row.key, titles.get(row.key), row.many if are_all else None, True) for row in found]
+
+    def _choice(self, key: Any, title: str | None, count: int | None = None, counted: bool = False) -> Choice:
+        return Choice(f"{_EXACTLY}{key}", title or str(key), self.column == key if counted else None, count=count)
 
 
+_EXACTLY = "id:"
 Filter = OneOf | Dates | Related
 
 
