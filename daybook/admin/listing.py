@@ -99,7 +99,7 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
             sample, keys = keys[:MOST_KEYS] if keys is not None else _newest(connection, table), None
         rows, following, preceding = _page(connection, table, asked, query)
         here = wanted if keys is None else [sql.is_one_of(connection, table.key, keys)]
-    facets = _facets(engine, table, asked, zone, searched, here, _Sample(sample, keys is not None))
+    facets = _facets(engine, table, asked, zone, searched, here, _Sample(sample, not more))
     return Listing(
         table,
         asked,
