@@ -2,7 +2,8 @@
 
 import calendar
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
@@ -199,16 +200,16 @@ class Related:
         found = sa.select(self.key, self.title.label("title")).where(meant).limit(_MOST_FOUND)
         return [self._choice(row[0], row.title) for row in connection.execute(found)]
 
-    def frequent(self, connection: Connection, rows: sa.Select[Any], are_all: bool) -> list[Choice]:
-        """What most of these rows refer to. rows: selects the column of a few thousand rows; are_all: whether no others
-        match, so that their numbers are those of the list."""
-        some = rows.subquery()
-        value, many = some.c[0], sa.func.count().label("many")
-        often = sa.select(value.label("key"), many).where(value.is_not(None)).group_by(value)
-        found = connection.execute(often.order_by(many.desc(), value).limit(_MOST_FOUND)).all()
-        named = sa.select(self.key, self.title).where(self.key.in_([row.key for row in found]))
+    def frequent(self, connection: Connection, values: Iterable[Any], are_all: bool) -> list[Choice]:
+        """What is most frequent among these values of the column. are_all: whether no other rows match, so that their
+        numbers are those of the list."""
+        counts = Counter(value for value in values if value is not None)
+        often = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_FOUND]
+        if not often:
+            return []
+        named = sa.select(self.key, self.title).where(self.key.in_([key for key, _ in often]))
         titles = {row[0]: row[1] for row in connection.execute(named)}
-        return [self._choice(row.key, titles.get(row.key), row.many if are_all else None, True) for row in found]
+        return [self._choice(key, titles.get(key), many if are_all else None, True) for key, many in often]
 
     def _choice(self, key: Any, title: str | None, count: int | None = None, counted: bool = False) -> Choice:
         return Choice(f"{_EXACTLY}{key}", title or str(key), self.column == key if counted else None, count=count)

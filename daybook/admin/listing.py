@@ -23,6 +23,7 @@ from daybook.admin.filters import Choice, Filter, Related
 PAGE = 50
 MOST_KEYS = 5_000
 MOST_COUNTED = 1_000  # per choice of a filter
+_SAMPLE = 1_000  # rows of very many that say what a filter offers first
 _PATIENCE = 0.08  # seconds for the counts of all filters; those that are not counted by then go without
 
 
@@ -96,7 +97,8 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
             count = len(keys) if keys is not None else _count(connection, table, [], MOST_KEYS + 1)
             count, more = min(count, MOST_KEYS), count > MOST_KEYS
             query = query.where(*wanted)
-            sample, keys = keys[:MOST_KEYS] if keys is not None else _newest(connection, table), None
+            most = _SAMPLE if more else MOST_KEYS
+            sample, keys = keys[:most] if keys is not None else _newest(connection, table, most), None
         rows, following, preceding = _page(connection, table, asked, query)
         here = wanted if keys is None else [sql.is_one_of(connection, table.key, keys)]
     facets = _facets(engine, table, asked, zone, searched, here, _Sample(sample, not more))
@@ -158,12 +160,12 @@ def _count(connection: Connection, table: Table, wanted: list[Any], limit: int) 
     return connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
 
 
-def _newest(connection: Connection, table: Table) -> list[Any]:
+def _newest(connection: Connection, table: Table, limit: int) -> list[Any]:
     """The last keys of the table, where a filter is to say what most rows refer to."""
     if not any(isinstance(filter_, Related) for filter_ in table.filters):
         return []
     query = sa.select(table.key).select_from(table.key.table).order_by(table.key.desc())
-    return list(connection.scalars(query.limit(MOST_KEYS)))
+    return list(connection.scalars(query.limit(limit)))
 
 
 def count_all(connection: Connection, table: Table, limit: int = MOST_KEYS) -> tuple[int, bool]:
@@ -202,20 +204,34 @@ def _facets(
     rows of that."""
     facets = []
     until = time.monotonic() + _PATIENCE
+    values = _referred_to(engine, table, asked, sample)
     for filter_ in table.filters:
         value = asked.chosen.get(filter_.name, "")
         with sql.only_reading(), engine.connect() as connection:
             words = filter_.words(connection, value) if value else ""
-            if isinstance(filter_, Related) and not value:
-                some = sa.select(filter_.column).select_from(table.found_in)
-                some = some.where(sql.is_one_of(connection, table.key, sample.keys))
-                choices = filter_.frequent(connection, some, sample.are_all)
+            if isinstance(filter_, Related) and filter_.name in values:
+                choices = filter_.frequent(connection, values[filter_.name], sample.are_all)
             else:
                 choices = filter_.choices(connection, value, zone)
         others = searched + _filtered(table, asked, zone, filter_.name) if value else here
         counts = _counts(engine, table, others, choices, until - time.monotonic())
         facets.append(Facet(filter_, value, words, counts))
     return facets
+
+
+def _referred_to(engine: Engine, table: Table, asked: Asked, sample: _Sample) -> dict[str, list[Any]]:
+    """What the rows of the sample refer to, by the filters that find rows by that and have nothing chosen."""
+    columns = {
+        filter_.name: filter_.column
+        for filter_ in table.filters
+        if isinstance(filter_, Related) and filter_.name not in asked.chosen
+    }
+    if not columns:
+        return {}
+    query = sa.select(*columns.values()).select_from(table.found_in)
+    with sql.only_reading(), engine.connect() as connection:
+        rows = connection.execute(query.where(sql.is_one_of(connection, table.key, sample.keys))).all()
+    return {name: [row[number] for row in rows] for number, name in enumerate(columns)}
 
 
 def _counts(engine: Engine, table: Table, others: list[Any], choices: list[Choice], seconds: float) -> list[Counted]:
