@@ -55,7 +55,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
             worker.log.warning("upload %s was interrupted; what it had stored has been removed", upload_id)
     except SQLAlchemyError as error:
         worker.log.error("The database cannot be used yet: %s. It is tried again.", error)
-    rehearsal.open_connections(engine)
+    rehearsal.open_connections(engine, settings)
     stop = threading.Event()
     threading.Thread(
         target=removal.keep_recovering, args=(engine, settings, stop.wait), name="recovery", daemon=True

@@ -11,7 +11,19 @@ from sqlalchemy.engine import Connection, Engine
 
 from daybook import attachments, bot_name, chat_audit, chats, known, message_readings, outbox, undo_order
 from daybook.chat import conversation, grammar, replies
-from daybook.chat.values import AddReading, Known, NotForUs, Nothing, Reply, Said, SetTimezone, TakeBack, Undo
+from daybook.chat.values import (
+    AddReading,
+    Command,
+    Known,
+    NotForUs,
+    Nothing,
+    Record,
+    Reply,
+    Said,
+    SetTimezone,
+    TakeBack,
+    Undo,
+)
 from daybook.chats import KnownChat
 from daybook.config import Settings
 from daybook.message_readings import Changes
@@ -23,6 +35,10 @@ Afterwards: TypeAlias = Callable[[Engine, Settings], None]
 
 
 _EDITED_TOO_LATE = "That entry had been taken back, so the edit changes nothing. Write it again as a new message."
+_EDITED_UNDO = (
+    "That message was an /undo and has done its work, so the edit records nothing. Write it as a new message."
+)
+_UNDO_BY_EDIT = "Nothing was taken back: an /undo counts when it is sent, not as an edit. Send it as a new message."
 _UNDO_CAME_FIRST = (
     "Your /undo, written after this, came in before it. It takes back this entry now, and no earlier one."
 )
@@ -32,13 +48,15 @@ outbox.renderers |= {"chart": attachments.chart, "export": attachments.export}
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A message in the book. `number` is Telegram's; is_new: it had not come before (an edit of it may have)."""
+    """A message in the book. `number` is Telegram's; is_new: it had not come before (an edit of it may have).
+    edited_at: of one that had come before, when the edit was made."""
 
     id: int
     sent_at: datetime
     telegram_message_id: int
     is_new: bool
     payload: dict[str, Any] = field(default_factory=dict)
+    edited_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,11 @@ class About:
 def answer_text(connection: Connection, about: About, text: str) -> None:
     """Does what the text asks for and queues the answer. An edited text takes the place of what it said before."""
     said = grammar.parse(text, bot_name.of(about.settings), about.is_reply)
-    if "undo" in about.row.payload or (about.row.is_new and isinstance(said, NotForUs)):
+    if about.row.is_new and isinstance(said, NotForUs):
+        return
+    if "undo" in about.row.payload:
+        if isinstance(said, Record):
+            _say(connection, about, [Reply(_EDITED_UNDO)])
         return
     changes = Changes()
     before: list[Any] = []
@@ -74,9 +96,11 @@ def answer_press(connection: Connection, about: About, data: str, pressed_id: in
     that has the button."""
     said = grammar.pressed(data)
     changes = Changes()
-    if not isinstance(said, Undo):
+    if isinstance(said, Command):
         _act(connection, about, changes, said, ())
         return ""
+    if not isinstance(said, Undo):
+        return replies.button_gone().text
     mine = Message.id == said.message_id, Message.chat_id.in_(about.chat.ids), Message.direction == "in"
     row = connection.execute(sa.select(Message.sender_id).where(*mine)).first()
     if row is None:
@@ -115,8 +139,10 @@ def _act(connection: Connection, about: About, changes: Changes, said: Said, bef
     for effect in outcome.effects:
         if isinstance(effect, SetTimezone):
             chats.set_timezone(connection, about.chat, effect.name)
-        elif isinstance(effect, TakeBack):
+        elif isinstance(effect, TakeBack) and about.row.is_new:
             answers.append(_undo_last(connection, about, changes))
+        elif isinstance(effect, TakeBack) and not before:  # an entry that is edited into an /undo takes back itself
+            answers.append(Reply(_UNDO_BY_EDIT))
     sender_id = about.person.user_id
     late = (readings or before) and undo_order.comes_late(connection, about.chat, sender_id, about.row)
     if late and undo_order.settle(connection, changes, about.chat, sender_id):

@@ -18,6 +18,7 @@ MAX_TITLE = 255
 _CHAT = sa.select(Chat.chat_id, Chat.kind, Chat.title, Chat.timezone, Chat.source_id, Chat.migrated_to).where(
     Chat.chat_id == sa.bindparam("chat_id")
 )
+_LOCKED_CHAT = _CHAT.with_for_update()
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,24 @@ class KnownChat:
         return (self.chat_id, *self.before)
 
 
-def meet(connection: Connection, chat: Mapping[str, Any]) -> KnownChat:
+def meet(connection: Connection, chat: Mapping[str, Any], lock: bool = False) -> KnownChat:
     """The chat of a message, made when new, with the title that it has now. A group that has become a supergroup is
-    that supergroup, also for messages that come late."""
-    row = _row(connection, chat["id"])
+    that supergroup, also for messages that come late.
+
+    lock: until this transaction ends, no other message of this chat is acted on, and nothing is sent to it. So what the
+    book says now is what the answer to the message before has left.
+    """
+    row = _row(connection, chat["id"], lock)
     kind = str(chat["type"]) if chat.get("type") in KINDS else "private"
     title = _title(chat)
     if row is None:
         values = {"chat_id": chat["id"], "kind": kind, "title": title}
         connection.execute(sql.insert_new(connection, Chat).values(values))
-        row = _row(connection, chat["id"])
+        row = _row(connection, chat["id"], lock)
         assert row is not None
     elif (row.title, row.kind) != (title, kind):
         connection.execute(sa.update(Chat).where(Chat.chat_id == row.chat_id).values(title=title, kind=kind))
-    found = _followed(connection, row)
+    found = _followed(connection, row, lock)
     return found if row.migrated_to is not None else replace(found, kind=kind, title=title)
 
 
@@ -60,9 +65,9 @@ def find(connection: Connection, chat_id: int) -> KnownChat | None:
     return None if row is None else _followed(connection, row)
 
 
-def _followed(connection: Connection, row: Any) -> KnownChat:
+def _followed(connection: Connection, row: Any, lock: bool = False) -> KnownChat:
     if row.migrated_to is not None:
-        row = _row(connection, row.migrated_to) or row
+        row = _row(connection, row.migrated_to, lock) or row
     before: tuple[int, ...] = ()
     if row.kind == "supergroup":
         before = tuple(connection.scalars(sa.select(Chat.chat_id).where(Chat.migrated_to == row.chat_id)))
@@ -75,8 +80,8 @@ def _title(chat: Mapping[str, Any]) -> str:
     return plain(chat.get("title"), MAX_TITLE) or " ".join(name for name in names if name)[:MAX_TITLE]
 
 
-def _row(connection: Connection, chat_id: int) -> Any:
-    return connection.execute(_CHAT, {"chat_id": chat_id}).first()
+def _row(connection: Connection, chat_id: int, lock: bool = False) -> Any:
+    return connection.execute(_LOCKED_CHAT if lock else _CHAT, {"chat_id": chat_id}).first()
 
 
 def source_of(connection: Connection, chat: KnownChat) -> int:

@@ -14,7 +14,7 @@ from daybook.chat.names import same_name
 from daybook.chat.values import AMOUNT, Command, Entry, Known, Made, MonthSum, Record, Said, SensorKnown
 from daybook.chats import KnownChat
 from daybook.config import Settings
-from daybook.models import Chat, Message, Reading, Sensor
+from daybook.models import Message, Reading, Sensor
 from daybook.readings import Reader
 
 HELPED = "helped"  # in the payload of a message that was answered with help
@@ -67,8 +67,6 @@ def note_help(connection: Connection, chat: KnownChat, message_id: int) -> None:
 
 def _helped_lately(connection: Connection, chat: KnownChat, now: datetime) -> bool:
     """By the times of the messages, in whichever order they come."""
-    # Of two messages at once, the second one waits here until the first is answered.
-    connection.execute(sa.select(Chat.chat_id).where(Chat.chat_id == chat.chat_id).with_for_update())
     near = Message.chat_id.in_(chat.ids), Message.sent_at > now - _DAY, Message.sent_at < now + _DAY
     helped = Message.direction == "in", Message.payload[HELPED].as_boolean()
     return connection.scalar(sa.select(Message.id).where(*near, *helped).limit(1)) is not None

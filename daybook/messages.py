@@ -150,8 +150,9 @@ def _received(connection: Connection, settings: Settings, update_id: int, incomi
 def _received_from(
     connection: Connection, settings: Settings, update_id: int, incoming: Incoming, person: Person
 ) -> list[Afterwards]:
-    chat = chats.meet(connection, incoming.chat)
-    status = "handled" if person.status == "allowed" and not incoming.is_notice else "ignored"
+    is_heard = person.status == "allowed" and not incoming.is_notice
+    chat = chats.meet(connection, incoming.chat, lock=is_heard)
+    status = "handled" if is_heard else "ignored"
     row = _keep(connection, update_id, incoming, person, status)
     if row is None or incoming.is_notice:
         return []
@@ -175,7 +176,13 @@ def _keep(
     """Keeps the message; None when nothing is new: a message of which a later edit has come already, an edit that a
     later one has overtaken, one that changes no word, or one of a message that an admin has deleted."""
     chat_id, text = incoming.chat["id"], incoming.kept_text
-    message_id = _insert(connection, update_id, incoming, chat_id, person.user_id, status)
+    mine = Message.chat_id == chat_id, Message.telegram_message_id == incoming.number, Message.direction == "in"
+    while (message_id := _insert(connection, update_id, incoming, chat_id, person.user_id, status)) is None:
+        row = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one()
+        if row.sent_at == incoming.sent_at:
+            break
+        # Another message: the chat is another bot's now, which counts its messages anew.
+        connection.execute(sa.update(Message).where(Message.id == row.id).values(telegram_message_id=None))
     if message_id is not None:
         # Looked at only now: a deletion at this moment is committed before the row can be made.
         if incoming.edited_at is not None and deleted_messages.was_deleted(connection, chat_id, incoming.number):
@@ -184,8 +191,6 @@ def _keep(
                 outbox.queue(connection, chat_id, replies.edited_after_deletion().text)
             return None
         return answers.MessageRow(message_id, incoming.sent_at, incoming.number, True)
-    mine = Message.chat_id == chat_id, Message.telegram_message_id == incoming.number, Message.direction == "in"
-    row = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one()
     update = sa.update(Message).where(Message.id == row.id)
     is_again = row.status == "failed" and row.update_id == update_id
     if not is_again:
@@ -201,7 +206,8 @@ def _keep(
             return None
         update = update.values(values)
     connection.execute(update.values(status=status))
-    return answers.MessageRow(row.id, row.sent_at, incoming.number, is_again, dict(row.payload or {}))
+    edited_at = None if is_again else incoming.edited_at
+    return answers.MessageRow(row.id, row.sent_at, incoming.number, is_again, dict(row.payload or {}), edited_at)
 
 
 def _insert(
@@ -250,7 +256,7 @@ def _pressed_by(
     chat: Mapping[str, Any],
 ) -> list[Afterwards]:
     message, press_id, data = press["message"], press["id"], press["data"]
-    known = chats.meet(connection, chat)
+    known = chats.meet(connection, chat, lock=person.status == "allowed")
     if person.status == "pending":
         if people.tell_once(connection, person):
             outbox.queue(connection, known.chat_id, replies.pending(person.user_id).text)

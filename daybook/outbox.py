@@ -50,7 +50,8 @@ def queue(
 
     payload: the call's other parameters, such as reply_markup; {"chart": …} and {"export": …} are made into a photo or
     document when it is sent, by the renderer of that name. reply_to_id: the message (our id) that it answers. A text
-    that is too long for Telegram is cut. Take the locks of sensors before: this one holds the chat's until the commit.
+    that is too long for Telegram is cut. Holds the chat's row until the commit; whoever locks sensors as well locks the
+    chat before them (chats.meet).
     """
     payload = payload or {}
     method = next((_METHOD_OF[kind] for kind in _METHOD_OF if kind in payload), method)

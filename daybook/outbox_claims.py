@@ -231,20 +231,32 @@ def note(engine: Engine, claim: Claim, outcome: Sent | BotApiError, go_on: bool)
     more often than anybody else could take the message for one that a dead process has left.
     """
     until = time.monotonic() + (_PATIENCE if isinstance(outcome, Sent) else _PATIENCE_WITHOUT_SUCCESS)
+    taken: int | None = None
     while True:
         try:
             with engine.begin() as connection:
+                if taken is not None:
+                    _free_number(connection, claim.chat_id, taken)
                 _note_within(connection, claim, outcome)
                 return _claim_within(connection) if go_on else None
         except sa.exc.IntegrityError:
             if not isinstance(outcome, Sent) or outcome.telegram_message_id is None:
                 raise
-            # Another message of this chat has that number: a server that has begun to count anew.
-            outcome = Sent(None, outcome.note)
+            # Another message of this chat has that number: the chat is another bot's now, which counts anew.
+            if taken is None:
+                taken = outcome.telegram_message_id
+            else:
+                outcome = Sent(None, outcome.note)
         except sa.exc.SQLAlchemyError as error:
             if not sql.is_away(error) or time.monotonic() > until:
                 raise
             time.sleep(0.25)
+
+
+def _free_number(connection: Connection, chat_id: int, number: int) -> None:
+    """The message of ours that had this number of Telegram's cannot be reached by it any more."""
+    had = Message.chat_id == chat_id, Message.telegram_message_id == number, Message.direction == "out"
+    connection.execute(sa.update(Message).where(*had).values(telegram_message_id=None))
 
 
 def _note_within(connection: Connection, claim: Claim, outcome: Sent | BotApiError) -> None:

@@ -1,12 +1,14 @@
 """A message, played through when a process starts and forgotten again, so that what the first real one needs is there.
 
-Statements are compiled, modules imported and connections opened when they are first used. In a process that has just
-started, all of that would come on top of the first messages, which people and Telegram wait for.
+Statements are compiled, modules imported and connections opened when they are first used, and the database reads its
+catalogue anew for every connection. In a process that has just started, all of that would come on top of the first
+messages, which people and Telegram wait for.
 """
 
 import logging
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -23,31 +25,39 @@ _CONNECTIONS = 4  # that a process opens beforehand; more are opened when they a
 def rehearse(engine: Engine, settings: Settings) -> None:
     """Plays a message through, and leaves nothing of it, no connection either: for the process from which those that
     serve are forked. Where the database is away, nothing is rehearsed."""
+    with _no_obstacle(), engine.connect() as connection:
+        _play_and_forget(connection, settings)
+    engine.dispose()
+
+
+def open_connections(engine: Engine, settings: Settings) -> None:
+    """Opens as many connections as the first messages need, and plays the message through on each."""
+    with _no_obstacle(), ExitStack() as opened:
+        for _ in range(_CONNECTIONS):
+            _play_and_forget(opened.enter_context(engine.connect()), settings)
+
+
+@contextmanager
+def _no_obstacle() -> Iterator[None]:
+    """Whatever goes wrong inside, the server starts: it can do without."""
     try:
-        with engine.connect() as connection, connection.begin() as transaction:
-            _play(connection, settings)
-            transaction.rollback()
+        yield
     except sa.exc.SQLAlchemyError as error:
         log.warning("Nothing was rehearsed, the database cannot be used: %s", type(error).__name__)
-    except Exception:  # whatever it was, the server starts: it can do without
+    except Exception:
         log.exception("Nothing was rehearsed")
-    finally:
-        engine.dispose()
 
 
-def open_connections(engine: Engine) -> None:
-    """Opens as many connections as the first messages need."""
-    try:
-        with ExitStack() as opened:
-            for _ in range(_CONNECTIONS):
-                opened.enter_context(engine.connect())
-    except sa.exc.SQLAlchemyError as error:
-        log.warning("No connection was opened, the database cannot be used: %s", type(error).__name__)
+def _play_and_forget(connection: sa.Connection, settings: Settings) -> None:
+    with connection.begin() as transaction:
+        _play(connection, settings)
+        transaction.rollback()
 
 
 def _play(connection: sa.Connection, settings: Settings) -> None:
     now = utc_now()
-    person = {"id": os.getpid(), "is_bot": False, "first_name": "Rehearsal"}
+    # Of processes that start together, none waits for another's person or source.
+    person = {"id": os.getpid(), "is_bot": False, "first_name": f"Rehearsal {os.getpid()}"}
     connection.execute(
         sql.insert_new(connection, TelegramUser), {"user_id": person["id"], "first_name": "", "status": "allowed"}
     )
@@ -56,7 +66,7 @@ def _play(connection: sa.Connection, settings: Settings) -> None:
         message = {
             "message_id": 2**31 + number,
             "from": person,
-            "chat": {"id": person["id"], "type": "private", "first_name": "Rehearsal"},
+            "chat": {"id": person["id"], "type": "private", "first_name": person["first_name"]},
             "date": int(now.timestamp()),
             "text": text,
         }

@@ -1,7 +1,8 @@
 """What /undo takes back: the last entry that its sender had written when they wrote it.
 
 Messages do not always come in the order in which they were written. So every /undo keeps in its row what it has taken
-back, and when an entry comes late, all of them are looked at again as if everything had come in order.
+back, and when an entry comes late, all of them are looked at again as if everything had come in order. What an edit
+made after an /undo has turned into an entry was none when that was written, and stays.
 """
 
 from typing import Any
@@ -45,8 +46,8 @@ def last_entry(connection: Connection, chat: KnownChat, sender_id: int, before: 
 
 
 def comes_late(connection: Connection, chat: KnownChat, sender_id: int, row: Any) -> bool:
-    """Whether the sender has written an /undo after this message that is in the book already."""
-    values = {"chat_ids": chat.ids, "sender_id": sender_id, "sent_at": row.sent_at, "id": row.id}
+    """Whether the sender has written an /undo after this message, or its edit, that is in the book already."""
+    values = {"chat_ids": chat.ids, "sender_id": sender_id, "sent_at": row.edited_at or row.sent_at, "id": row.id}
     found = connection.execute(_UNDOS_SINCE, values)
     return any("undo" in (one.payload or {}) and _place(one) > _place(row) for one in found)
 
@@ -82,6 +83,7 @@ def _plan(connection: Connection, chat: KnownChat, sender_id: int) -> tuple[list
         sa.select(
             Message.id,
             Message.sent_at,
+            Message.edited_at,
             Message.telegram_message_id,
             Message.payload,
             made.c.message_id,
@@ -97,13 +99,21 @@ def _plan(connection: Connection, chat: KnownChat, sender_id: int) -> tuple[list
     by_undo = {undo.payload["undo"] for undo in undos}
     by_button = {row.id for row in rows if row.taken_back_at is not None and row.id not in by_undo}
     planned: dict[int, int | None] = {}
-    stack: list[int] = []
+    stack: list[Any] = []
     for row in rows:
         if "undo" in (row.payload or {}):
-            planned[row.id] = stack.pop() if stack else row.payload["undo"]
+            entries = (one for one in reversed(stack) if one.id in by_undo or not _edited_since(one, row))
+            taken = next(entries, None)
+            if taken is not None:
+                stack.remove(taken)
+            planned[row.id] = taken.id if taken is not None else row.payload["undo"]
         elif row.message_id is not None and row.id not in by_button:
-            stack.append(row.id)
+            stack.append(row)
     return undos, planned, by_button
+
+
+def _edited_since(entry: Any, undo: Any) -> bool:
+    return entry.edited_at is not None and entry.edited_at > undo.sent_at
 
 
 def _place(row: Any) -> tuple[Any, int, int]:

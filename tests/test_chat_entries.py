@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import Engine
 
-from daybook import imports, removal, updates
+from daybook import answers, chats, imports, people, removal, updates
 from daybook.admin import deleting
 from daybook.admin.tables import BY_SLUG
 from daybook.chat import replies
@@ -349,6 +349,19 @@ def test_a_button_of_another_chat_does_nothing(book: Book, phone: Phone) -> None
         book.take(phone.press(data, ANNA))
     assert book.values() == [12.5]
     assert not updates.failed(book.engine)
+
+
+def test_a_button_that_means_nothing_any_more_says_so(book: Book, phone: Phone) -> None:
+    entry = phone.message("5 coffee")
+    book.take(entry)
+    row = answers.MessageRow(0, NOON, 0, True)
+    for data in ("nonsense", "undo:99999"):
+        with book.engine.begin() as connection:
+            chat, person = chats.find(connection, ANNA["id"]), people.meet(connection, ANNA)
+            about = answers.About(book.settings, chat, person, row)
+            assert "does not work any more" in answers.answer_press(connection, about, data, None)
+    assert len(book.said()) == 1
+    assert book.values() == [5]
 
 
 def test_what_was_taken_back_stays_so_when_it_is_edited(book: Book, phone: Phone) -> None:

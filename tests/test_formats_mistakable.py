@@ -220,19 +220,19 @@ def test_a_line_of_units_that_the_moved_header_leaves_behind_the_end_says_none()
     ids=["digits", "keys of zones"],
 )
 def test_long_lines_take_no_longer_than_their_letters(start: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     read_file(hours(5, "2021-03-{d:02} {h:02}:10,{n}", start))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert not is_number("1" * 400_000 + "x")
 
 
 def test_many_sensors_in_many_units_take_no_more_room_than_there_are() -> None:
     rows = "".join(f"2021-03-05 00:00,s{n},u{n},{n}\n" for n in range(9_000))
-    began = time.monotonic()
+    began = time.process_time()
     found = read_file(f"time,sensor,unit,value\n{rows}")
     assert len(found.sensors) == 9_000
     assert found.units["s7"] == "u7"
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_cr_among_blanks_is_a_blank_whatever_else_the_block_holds() -> None:

@@ -670,12 +670,12 @@ def test_a_chat_number_that_comes_twice_does_not_send_a_message_twice(
 ) -> None:
     say(engine, ADA, "one")
     outbox.send_due(engine, bot_settings)
-    telegram._messages.clear()  # a stand-in, or a self-hosted server, that begins to count anew
+    telegram._messages.clear()  # another bot, or a self-hosted server, that begins to count anew
     say(engine, ADA, "two")
     outbox.send_due(engine, bot_settings)
     assert outbox.send_due(engine, bot_settings) == 0
     assert telegram.texts(ADA) == ["one", "two"]
-    assert [row.telegram_message_id for row in rows(engine, Message.telegram_message_id)] == [1, None]
+    assert [row.telegram_message_id for row in rows(engine, Message.telegram_message_id)] == [None, 1]
 
 
 def test_what_waits_without_anybody_saying_so_is_found(

@@ -29,7 +29,7 @@ def test_nothing_of_it_is_left(engine: Engine, settings: Settings) -> None:
         connection.execute(sa.insert(TelegramUser).values(values))
     before = everything(engine)
     rehearsal.rehearse(engine, settings)
-    rehearsal.open_connections(engine)
+    rehearsal.open_connections(engine, settings)
     assert everything(engine) == before
     assert sum(len(rows) for rows in before.values()) == 1
 
@@ -37,16 +37,19 @@ def test_nothing_of_it_is_left(engine: Engine, settings: Settings) -> None:
 def test_a_message_is_really_played_through(engine: Engine, settings: Settings) -> None:
     asked: list[str] = []
     sa.event.listen(engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
-    rehearsal.rehearse(engine, settings)
-    for table in ("telegram_update", "message", "reading", "message_reading", "audit_entry"):
-        assert any(statement.startswith(f"INSERT INTO {table} ") for statement in asked), table
+    for start, times in ((rehearsal.rehearse, 1), (rehearsal.open_connections, 4)):
+        asked.clear()
+        start(engine, settings)
+        for table in ("telegram_update", "message", "reading", "message_reading", "audit_entry"):
+            assert sum(statement.startswith(f"INSERT INTO {table} ") for statement in asked) >= times, table
 
 
 def test_a_database_that_is_away_stops_nobody(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     away = sa.create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none", connect_args={"connect_timeout": 1})
-    rehearsal.rehearse(away, replace(settings, database_url=str(away.url)))
-    rehearsal.open_connections(away)
-    assert "cannot be used" in caplog.text
+    for start in (rehearsal.rehearse, rehearsal.open_connections):
+        caplog.clear()
+        start(away, replace(settings, database_url=str(away.url)))
+        assert "cannot be used" in caplog.text
 
 
 def test_a_mistake_in_it_keeps_no_server_from_starting(
@@ -54,6 +57,8 @@ def test_a_mistake_in_it_keeps_no_server_from_starting(
 ) -> None:
     before = everything(engine)
     monkeypatch.setattr(rehearsal.messages, "act", lambda *_: 1 / 0)
-    rehearsal.rehearse(engine, settings)
-    assert "ZeroDivisionError" in caplog.text
+    for start in (rehearsal.rehearse, rehearsal.open_connections):
+        caplog.clear()
+        start(engine, settings)
+        assert "ZeroDivisionError" in caplog.text
     assert everything(engine) == before

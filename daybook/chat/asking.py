@@ -202,24 +202,30 @@ def _unit(unit: str) -> str:
 
 def _chart_of(sensor: SensorKnown, span: str, now: datetime, last: datetime, timezone: str) -> ChartWanted:
     """Up to now; up to the last reading where that lies outside: files from the field are old when they arrive."""
-    zone = zone_of(timezone)
-    days = RANGES[span][1]
-    end = now if now - timedelta(days=days) <= last <= now + timedelta(minutes=5) else last
+    latest = now + timedelta(minutes=5)
     if sensor.kind != AMOUNT:
-        after = end + timedelta(seconds=1)
-        start = end - timedelta(days=days)
+        span_of_time = timedelta(days=RANGES[span][1])
+        end = now if now - span_of_time <= last <= latest else last
+        start, after = end - span_of_time, end + timedelta(seconds=1)
         return ChartWanted(sensor.id, sensor.title, sensor.unit, sensor.kind, span, start, after, timezone)
-    today = end.astimezone(zone).date()
-    if span == "1y":
-        bar, first = "month", today.replace(day=1)
-        starts = [months.next_month(first, count) for count in range(-11, 2)]
-    else:
-        bar = "day"
-        starts = [today + timedelta(days=count) for count in range(1 - days, 2)]
-    *edges, after = [months.midnight(start, zone) for start in starts]
+    zone = zone_of(timezone)
+    *edges, after = _edges(now, span, zone)
+    if not edges[0] <= last <= latest:
+        *edges, after = _edges(last, span, zone)
+    bar = "month" if span == "1y" else "day"
     return ChartWanted(
         sensor.id, sensor.title, sensor.unit, sensor.kind, span, edges[0], after, timezone, tuple(edges), bar
     )
+
+
+def _edges(end: datetime, span: str, zone: tzinfo) -> list[datetime]:
+    """Where the bars begin, the last one holding `end`, and where that one ends: midnights of the chat's zone."""
+    today = end.astimezone(zone).date()
+    if span == "1y":
+        starts = [months.next_month(today.replace(day=1), count) for count in range(-11, 2)]
+    else:
+        starts = [today + timedelta(days=count) for count in range(1 - RANGES[span][1], 2)]
+    return [months.midnight(start, zone) for start in starts]
 
 
 def _caption(wanted: ChartWanted, now: datetime, zone: tzinfo) -> str:

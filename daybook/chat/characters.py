@@ -8,6 +8,7 @@ from functools import lru_cache
 # Blanks that do not break, between groups of three digits: 1 234 567. An ordinary blank is no such mark.
 _GROUPED = re.compile(r"(?<![\d.,'’])(\d{1,3})((?:[\u00a0\u2007\u2009\u202f]\d{3})+)(?!\d)")
 _NOT_DIGITS = re.compile(r"\D")
+_STOP = re.compile(r"(?<=\w\w)[.!?…]+$")
 _LOOKS = re.compile("[\ufe00-\ufe0f]")  # one telephone writes these behind an emoji, another one does not
 _MARKS = str.maketrans(
     {
@@ -75,5 +76,11 @@ def _digit(character: str) -> str:
 
 @lru_cache(maxsize=8192)  # a message of a thousand lines asks for every sensor a thousand times
 def key(name: str) -> str:
-    """What two names have in common that differ in case, blanks, width of letters, or in how an emoji is to look."""
-    return "".join(_LOOKS.sub("", unicodedata.normalize("NFKC", name)).casefold().split())
+    """What two names have in common that differ in case, blanks, width of letters, in how an emoji is to look, or in a
+    full stop."""
+    return without_stop("".join(_LOOKS.sub("", unicodedata.normalize("NFKC", name)).casefold().split()))
+
+
+def without_stop(name: str) -> str:
+    """The name without what ends a sentence: telephones type a full stop by themselves."""
+    return _STOP.sub("", name)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from daybook.chat import asking, grammar, questions, recording, replies, words, zones
+from daybook.chat import asking, questions, recording, replies, words, zones
 from daybook.chat.moments import zone_of
 from daybook.chat.values import (
     AMOUNT,
@@ -18,7 +18,6 @@ from daybook.chat.values import (
     SensorKnown,
     SetTimezone,
     TakeBack,
-    Undo,
     Wants,
 )
 
@@ -48,8 +47,6 @@ def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> O
         return Outcome()
     if isinstance(said, Record):
         return recording.answer(said, known, message_id, edited)
-    if isinstance(said, Undo):
-        return Outcome(effects=(TakeBack(said.message_id),))
     if isinstance(said, Command):
         return _command(said, known)
     if isinstance(said, Nothing) and known.helped_lately and not said.addressed:
@@ -57,15 +54,9 @@ def answer(said: Said, known: Known, message_id: int, edited: bool = False) -> O
     return Outcome((replies.no_number(known),))
 
 
-def press(data: str, known: Known) -> Outcome:
-    """The answer to a pressed button. `known.sums` as `wants(grammar.pressed(data), …)` asks for it."""
-    said = grammar.pressed(data)
-    return answer(said, known, 0) if isinstance(said, (Command, Undo)) else Outcome((replies.button_gone(),))
-
-
 def _command(command: Command, known: Known) -> Outcome:
     if command.name == "undo":
-        return Outcome(effects=(TakeBack(None),))
+        return Outcome(effects=(TakeBack(),))
     if command.name == "timezone":
         return _timezone(" ".join(command.args), known)
     if command.name in asking.ANSWERS:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from daybook.chat import moments, numbers, units
-from daybook.chat.characters import Token, tokens_of
+from daybook.chat.characters import Token, tokens_of, without_stop
 from daybook.chat.moments import BadMoment
 from daybook.chat.numbers import BadNumber, Number
 from daybook.chat.values import MOST_NAME, Entry, Unread, When
@@ -61,6 +61,11 @@ def _without_bullet(tokens: list[Token]) -> list[Token]:
         return tokens[1:]
     if len(tokens) > 2 and re.fullmatch(r"\d{1,3}[.)]", tokens[0].plain):
         rest = tokens[1:]
+        if re.fullmatch(r"\d{1,2}\. \d{1,2}", f"{tokens[0].plain} {rest[0].plain}", re.ASCII):
+            whole = f"{tokens[0].text}{rest[0].text}"
+            raise _Refused(
+                f'"{tokens[0].text} {rest[0].text}" can be {rest[0].text} in a list, or {whole}; write it so'
+            )
         if not moments.month_number(rest[0].plain) and any(re.search(r"\d", token.plain) for token in rest):
             return rest
     return tokens
@@ -147,7 +152,7 @@ def _number_first(tokens: list[Token]) -> Entry | None:
         raise _Refused(f'it does not say what the number is of; write a name with it, such as "{written} groceries"')
     _check_behind(rest, number)
     last = _number_at_end(tokens)
-    if last is None or last[1] == 0:
+    if last is None or last[1] < count:  # none, or a group of the same one: 10 000 steps
         _check_inside(rest, number)
         return _made(number, unit, rest, number_first=True)
     other_number, start, other_unit = last
@@ -312,6 +317,8 @@ def _made(number: Number, unit: str, tokens: Sequence[Token], *, number_first: b
         if not token.quoted and moments.is_moment(token.plain.rstrip(",;:")):
             raise _Refused(f'write "{token.text}" in front of the rest or behind it')
     name = " ".join(token.text for token in tokens).strip(",;: ")
+    if not tokens or not tokens[-1].quoted:
+        name = without_stop(name)
     if not name:
         raise _Refused("it has no name that can be shown")
     if len(name) > MOST_NAME:
@@ -321,4 +328,4 @@ def _made(number: Number, unit: str, tokens: Sequence[Token], *, number_first: b
         small, large = number.text.replace(",", "."), number.text.replace(",", "").replace(".", "")
         understood, instead = (large, small) if number.doubt == "," else (small, large)
         note = f"I read {number.text} as {understood}; for the other reading write {instead}."
-    return Entry(name, number.value, unit, number_first, decimals=number.decimals, note=note)
+    return Entry(name, number.value, unit, number_first, note=note)

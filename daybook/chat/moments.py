@@ -95,8 +95,9 @@ def resolve(when: When, now: datetime, zone: tzinfo) -> datetime:
         return now if day == today else _utc(datetime.combine(day, time(12), zone))
     at = _utc(datetime.combine(day, when.clock, zone))
     if at > now + AHEAD:
+        here = f"it is {now.astimezone(zone):%H:%M} here, by {zone}, which /timezone changes"
         hint = "" if when.names_a_day else f'; write "yesterday {when.clock:%H:%M}" if it was yesterday'
-        raise BadMoment(f"{when.clock:%H:%M} today is still to come{hint}")
+        raise BadMoment(f"{when.clock:%H:%M} today is still to come ({here}){hint}")
     return at
 
 

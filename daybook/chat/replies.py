@@ -30,7 +30,7 @@ EXAMPLES = (
 def start(known: Known) -> Reply:
     """/start"""
     text = "This chat keeps your book. Write a number and its name, one entry per line, and it is kept with its time."
-    return Reply("\n".join([text, "", *_how(), "", "/help shows every command."]))
+    return Reply("\n".join([text, "", *_how(), "", _zone(known), "", "/help shows every command."]))
 
 
 def help_text(known: Known) -> Reply:
@@ -42,7 +42,7 @@ def help_text(known: Known) -> Reply:
         "",
         *(f"/{name}: {about}" for name, about in COMMANDS if name != "help"),
         "",
-        f"Times and months here are those of {known.timezone}.",
+        _zone(known),
     ]
     page = f" Larger ones: {known.upload_page}" if known.upload_page else ""
     return Reply("\n".join([*lines, f"A file of readings up to 20 MB can be sent here too.{page}"]))
@@ -137,9 +137,8 @@ def nothing_to_export(month: date, known: Known) -> Reply:
     return Reply(f"There is no reading of {months.written(month, known.now, zone_of(known.timezone))} in this chat.")
 
 
-def nothing_to_draw(title: str) -> Reply:
-    """Instead of an empty picture."""
-    return Reply(words.cut(f"{title} has no readings in that time.", 400))
+def _zone(known: Known) -> str:
+    return f"Times and months here are those of {known.timezone}. Another zone: /timezone Europe/Dublin"
 
 
 def _how() -> list[str]:

@@ -24,31 +24,26 @@ _SYMBOLS = _BEFORE_A_NAME | frozenset(
     µSv uSv Bq kBq pCi B kB MB GB TB MiB GiB bit Mbit Mbps kbps bpm m² m³ m2 m3 km² cm² cm³ ft³ Nm³ Sm³ VWC DU W/m² mmol
     """.split()
 )
-_WORDS = frozenset(
-    """
-    celsius fahrenheit kelvin degrees percent litre litres liter liters hour hours hrs hr minute minutes mins second
-    seconds days day week weeks kilo kilos kilograms grams gram tonnes tons metre metres meter meters miles mile steps
-    points pieces pcs pounds dollars cents volts amps watts gallons cups glasses clicks counts times
-    """.split()
-)
+# Words for units, only behind a number that ends its line: the way each is kept apart from others, then its spellings.
+_WORDS_OF = {
+    **{"°c": "celsius", "°f": "fahrenheit", "k": "kelvin", "%": "percent", "°": "degrees degree deg"},
+    **{"l": "litre litres liter liters", "gal": "gallon gallons", "cup": "cup cups", "glass": "glass glasses"},
+    **{"s": "second seconds sec secs", "min": "minute minutes mins", "h": "hour hours hrs hr", "d": "day days"},
+    **{"week": "week weeks", "kg": "kilo kilos kilogram kilograms", "g": "gram grams", "t": "tonne tonnes ton tons"},
+    **{"m": "metre metres meter meters", "km": "kilometre kilometres kilometer kilometers", "mi": "mile miles"},
+    **{"gbp": "pounds", "usd": "dollar dollars", "cent": "cent cents", "v": "volt volts", "a": "amp amps"},
+    **{"w": "watt watts", "step": "step steps", "point": "point points", "piece": "piece pieces pcs"},
+    **{"click": "click clicks", "count": "count counts", "times": "times"},
+}
+_WORDS = {word: unit for unit, spellings in _WORDS_OF.items() for word in spellings.split()}
 _BY_SMALL: dict[str, str] = {}
 for _unit in sorted(_SYMBOLS, reverse=True):  # those that differ in case alone are known in their own case alone
     _BY_SMALL[_unit.casefold()] = "" if _unit.casefold() in _BY_SMALL else _unit
-_ALIASES = {
+_ALIASES = _WORDS | {
     **{"€": "eur", "£": "gbp", "$": "usd", "¥": "jpy", "c": "°c", "f": "°f", "degc": "°c", "degf": "°f"},
-    **{"celsius": "°c", "fahrenheit": "°f", "percent": "%", "litre": "l", "litres": "l", "liter": "l", "liters": "l"},
-    **{
-        "hour": "h",
-        "hours": "h",
-        "hr": "h",
-        "hrs": "h",
-        "minutes": "min",
-        "mins": "min",
-        "kelvin": "k",
-        "pounds": "gbp",
-    },
-    **{"kilo": "kg", "kilos": "kg", "dollars": "usd", "lx": "lux", "ohm": "ω", "sec": "s", "seconds": "s"},
+    **{"lx": "lux", "ohm": "ω"},
 }
+_TEMPERATURES = frozenset(("°c", "°f"))
 _EXPONENT = re.compile(r"(?:\^?-?[1-4]|[⁻¹²³⁴]+)$")
 
 
@@ -77,10 +72,14 @@ def behind(text: str) -> str:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two ways of writing mean one unit: € and EUR, degC and °C, m³ and m3, kwh and kWh; but not mW and MW."""
+    """Whether two ways of writing mean one unit: € and EUR, degC and °C, day and days, m³ and m3; but not mW and MW.
+
+    Degrees alone are those that the other one names.
+    """
     if one[:1] != other[:1] and {one[:1], other[:1]} == {"m", "M"}:
         return False
-    return _key(one) == _key(other)
+    keys = {_key(one), _key(other)}
+    return len(keys) == 1 or ("°" in keys and keys & _TEMPERATURES != set())
 
 
 def _key(unit: str) -> str:

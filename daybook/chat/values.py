@@ -7,7 +7,6 @@ MOST_TEXT = 4096  # what Telegram takes in one message
 MOST_CAPTION = 1024  # and under a picture or a file
 MOST_DATA = 64  # bytes behind a button
 MOST_NAME = 200
-MOST_UNIT = 64
 
 GAUGE = "gauge"
 AMOUNT = "amount"
@@ -35,9 +34,8 @@ class When:
 class Entry:
     """One number with its name. `number_first` makes a new sensor an amount.
 
-    `decimals`: digits written behind the mark. `note`: what to say of a number that others read in another way.
-    `other`: the second way to read the line, taken when only its name is known; where `sure` is False and neither name
-    is known, the line is refused.
+    `note`: what to say of a number that others read in another way. `other`: the second way to read the line, taken
+    when only its name is known; where `sure` is False and neither name is known, the line is refused.
     """
 
     name: str
@@ -46,7 +44,6 @@ class Entry:
     number_first: bool = False
     when: When = When()
     line: int = 1
-    decimals: int = 0
     note: str = ""
     other: "Entry | None" = None
     sure: bool = True
@@ -193,9 +190,7 @@ class AddReading:
 
 @dataclass(frozen=True)
 class TakeBack:
-    """Take back what a message made; None: the sender's last entry that still counts. Then `replies.taken_back`."""
-
-    message_id: int | None
+    """Take back the sender's last entry that still counts."""
 
 
 @dataclass(frozen=True)
