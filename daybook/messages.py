@@ -178,14 +178,17 @@ def _keep(
     chat_id, text = incoming.chat["id"], incoming.kept_text
     mine = Message.chat_id == chat_id, Message.telegram_message_id == incoming.number, Message.direction == "in"
     while (message_id := _insert(connection, update_id, incoming, chat_id, person.user_id, status)) is None:
-        row = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one()
+        row = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one_or_none()
+        if row is None:  # an admin has deleted it at this moment
+            continue
         if row.sent_at == incoming.sent_at:
             break
         # Another message: the chat is another bot's now, which counts its messages anew.
         connection.execute(sa.update(Message).where(Message.id == row.id).values(telegram_message_id=None))
     if message_id is not None:
         # Looked at only now: a deletion at this moment is committed before the row can be made.
-        if incoming.edited_at is not None and deleted_messages.was_deleted(connection, chat_id, incoming.number):
+        known = chat_id, incoming.number, incoming.sent_at
+        if incoming.edited_at is not None and deleted_messages.was_deleted(connection, *known):
             connection.execute(sa.delete(Message).where(Message.id == message_id))
             if incoming.text is not None and status == "handled":
                 outbox.queue(connection, chat_id, replies.edited_after_deletion().text)

@@ -294,12 +294,14 @@ class Message(Base):
 
 
 class DeletedMessage(Base):
-    """The number in its chat of a message that an admin has deleted: its sender may still edit it, and that edit is no
-    message that comes late. Nothing of what it said is kept."""
+    """The number in its chat, and the time, of a message that an admin has deleted: its sender may still edit it, and
+    that edit is no message that comes late. Nothing of what it said is kept. The time, because another bot in the same
+    chat counts its messages anew."""
 
     __tablename__ = "deleted_message"
     chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     telegram_message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
 
 
 class MessageReading(Base):

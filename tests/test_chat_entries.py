@@ -442,7 +442,12 @@ def test_an_edit_of_a_deleted_message_counts_nothing_twice(book: Book, phone: Ph
     assert book.values() == [12]
     assert book.said() == [replies.edited_after_deletion().text]
     assert book.ask(sa.select(Message.id).where(Message.direction == "in")) == []
+    # Another bot in this chat counts anew: the same number is another message there.
+    other = phone.edit(message, "8 milk")
+    other["edited_message"]["date"] += 3600
+    book.take(other)
+    assert sorted(book.values()) == [8, 12]
     # Of another message with as yet no row, the edit is what counts, and the message comes late.
     late = phone.message("5 tea")
     book.take(phone.edit(late, "6 tea"), late)
-    assert sorted(book.values()) == [6, 12]
+    assert sorted(book.values()) == [6, 8, 12]

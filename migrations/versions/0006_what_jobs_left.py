@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from daybook.sql import UtcDateTime
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -16,6 +18,7 @@ def upgrade() -> None:
         "deleted_message",
         sa.Column("chat_id", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("telegram_message_id", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("sent_at", UtcDateTime(), primary_key=True),
     )
 
 
