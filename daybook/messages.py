@@ -178,7 +178,7 @@ def _keep(
     chat_id, text = incoming.chat["id"], incoming.kept_text
     mine = Message.chat_id == chat_id, Message.telegram_message_id == incoming.number, Message.direction == "in"
     while (message_id := _insert(connection, update_id, incoming, chat_id, person.user_id, status)) is None:
-        row = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one_or_none()
+        row: Any = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one_or_none()
         if row is None:  # an admin has deleted it at this moment
             continue
         if row.sent_at == incoming.sent_at:
