@@ -64,11 +64,12 @@ class Target:
         if replaces is None:
             return None
         with sql.only_reading(), self._engine.connect() as connection:
-            row = connection.execute(sa.select(Upload.status, Upload.source_id).where(Upload.id == replaces)).one()
-        if row.status != "done":
+            query = sa.select(Upload.status, Upload.source_id).where(Upload.id == replaces)
+            row = connection.execute(query).one_or_none()
+        if row is None or row.status != "done":
             raise ImportRefused(
                 "nothing_to_replace",
-                f"upload {replaces}, which this one was to replace, is {row.status}",
+                f"upload {replaces}, which this one was to replace, is {row.status if row else 'deleted'}",
                 "Import the file again on its own.",
             )
         return cast(int, row.source_id)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import answers, audit, bot_name, chat_audit, chat_files, chats, outbox, people, sql
+from daybook import answers, audit, bot_name, chat_audit, chat_files, chats, deleted_messages, outbox, people, sql
 from daybook.answers import Afterwards
 from daybook.chat import replies
 from daybook.config import Settings
@@ -175,16 +175,25 @@ def _keep(
     connection: Connection, update_id: int, incoming: Incoming, person: Person, status: str
 ) -> answers.MessageRow | None:
     """Keeps the message; None when nothing is new: a message of which a later edit has come already, an edit that a
-    later one has overtaken, or one that changes no word."""
+    later one has overtaken, one that changes no word, or one of a message that an admin has deleted."""
     chat_id, text = incoming.chat["id"], incoming.kept_text
     mine = Message.chat_id == chat_id, Message.telegram_message_id == incoming.number, Message.direction == "in"
     while (message_id := _insert(connection, update_id, incoming, chat_id, person.user_id, status)) is None:
-        row = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one()
+        row: Any = connection.execute(sa.select(Message.__table__).where(*mine).with_for_update()).one_or_none()
+        if row is None:  # an admin has deleted it at this moment
+            continue
         if row.sent_at == incoming.sent_at:
             break
         # Another message: the chat is another bot's now, which counts its messages anew.
         connection.execute(sa.update(Message).where(Message.id == row.id).values(telegram_message_id=None))
     if message_id is not None:
+        # Looked at only now: a deletion at this moment is committed before the row can be made.
+        known = chat_id, incoming.number, incoming.sent_at
+        if incoming.edited_at is not None and deleted_messages.was_deleted(connection, *known):
+            connection.execute(sa.delete(Message).where(Message.id == message_id))
+            if incoming.text is not None and status == "handled":
+                outbox.queue(connection, chat_id, replies.edited_after_deletion().text)
+            return None
         return answers.MessageRow(message_id, incoming.sent_at, incoming.number, True)
     update = sa.update(Message).where(Message.id == row.id)
     is_again = row.status == "failed" and row.update_id == update_id

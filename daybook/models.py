@@ -11,6 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from daybook.extensions import Base
 from daybook.sql import ReadingTime, UtcDateTime
 
+# SQLite gives the id of a row that was deleted to the next one, unless it is told not to. Addresses, buttons in chats,
+# the audit and files' names keep ids: those tables say this. PostgreSQL's sequences never go back.
+IDS_ARE_GIVEN_ONCE = {"sqlite_autoincrement": True}
+
 ROLES = ("viewer", "editor", "admin")
 # Uploads whose readings are on their way in or out: they count for nobody.
 UNFINISHED = ("importing", "removing")
@@ -24,6 +28,7 @@ class Account(UserMixin, Base):  # type: ignore[misc]
     """Somebody who signs in to the web pages; each role may also do what the roles before it may."""
 
     __tablename__ = "account"
+    __table_args__ = (IDS_ARE_GIVEN_ONCE,)
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(String(64), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
@@ -42,6 +47,7 @@ class LoginSession(Base):
     """A browser in which an account is logged in; without its row, it is logged out. Its key is kept as a SHA-256."""
 
     __tablename__ = "login_session"
+    __table_args__ = (IDS_ARE_GIVEN_ONCE,)
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
@@ -66,6 +72,7 @@ class ApiToken(Base):
     """A program's key to the API, acting as its account. Only the SHA-256 of the token is kept."""
 
     __tablename__ = "api_token"
+    __table_args__ = (IDS_ARE_GIVEN_ONCE,)
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(64))
@@ -115,6 +122,7 @@ class Source(Base):
     """Where readings come from: a mast, a meter, a chat."""
 
     __tablename__ = "source"
+    __table_args__ = (IDS_ARE_GIVEN_ONCE,)
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
 
@@ -123,7 +131,7 @@ class Sensor(Base):
     """One series of a source. `reading_count` is kept with every change of its readings, so lists need not count."""
 
     __tablename__ = "sensor"
-    __table_args__ = (UniqueConstraint("source_id", "name"),)
+    __table_args__ = (UniqueConstraint("source_id", "name"), IDS_ARE_GIVEN_ONCE)
     id: Mapped[int] = mapped_column(primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("source.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(200))
@@ -139,6 +147,7 @@ class FileType(Base):
     """A saved layout, used again for the next file of that logger."""
 
     __tablename__ = "file_type"
+    __table_args__ = (IDS_ARE_GIVEN_ONCE,)
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     layout: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
@@ -153,7 +162,7 @@ class Upload(Base):
     """
 
     __tablename__ = "upload"
-    __table_args__ = (Index("ix_upload_created_at", "created_at", "id"),)
+    __table_args__ = (Index("ix_upload_created_at", "created_at", "id"), IDS_ARE_GIVEN_ONCE)
     id: Mapped[int] = mapped_column(primary_key=True)
     filename: Mapped[str] = mapped_column(String(255))
     bytes_total: Mapped[int | None] = mapped_column(BigInteger)
@@ -262,6 +271,7 @@ class Message(Base):
         Index("ix_message_sensor_id", "sensor_id"),
         Index("ix_message_waiting", "chat_id", "id", postgresql_where=WAITING, sqlite_where=WAITING),
         Index("ux_message_telegram_message_id", "chat_id", "telegram_message_id", "direction", unique=True),
+        IDS_ARE_GIVEN_ONCE,
     )
     id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
     chat_id: Mapped[int] = mapped_column(BigInteger)
@@ -281,6 +291,17 @@ class Message(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class DeletedMessage(Base):
+    """The number in its chat, and the time, of a message that an admin has deleted: its sender may still edit it, and
+    that edit is no message that comes late. Nothing of what it said is kept. The time, because another bot in the same
+    chat counts its messages anew."""
+
+    __tablename__ = "deleted_message"
+    chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    telegram_message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
 
 
 class MessageReading(Base):
@@ -361,7 +382,8 @@ class AuditEntry(Base):
 class Job(Base):
     """Something that an admin began on many rows, and that goes on without them (daybook/admin/jobs.py).
 
-    status: waiting, running, done, failed or cancelled. position: the key that it has come to.
+    status: waiting, running, done, failed or cancelled. position: the key that it has come to. left_out: how many rows
+    were left as they were, by the reason why.
     """
 
     __tablename__ = "job"
@@ -376,6 +398,7 @@ class Job(Base):
     done: Mapped[int] = mapped_column(BigInteger, default=0)
     changed: Mapped[int] = mapped_column(BigInteger, default=0)
     position: Mapped[str | None] = mapped_column(Text)
+    left_out: Mapped[dict[str, int]] = mapped_column(sa.JSON, default=dict)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -92,14 +92,17 @@ def edit(
     return queue(connection, chat_id, text, method="editMessageText", payload=payload, reply_to_id=message_id)
 
 
-def send_again(connection: Connection, message_id: int) -> bool:
-    """Queues a message anew that had been given up; False when it had not. Call `wake` after the commit."""
+def send_again(connection: Connection, message_id: int) -> str | None:
+    """Queues a message anew that had been given up, and returns the status that it had; None when it had not. Call
+    `wake` after the commit."""
     given_up = Message.id == message_id, Message.direction == "out", Message.status.in_(("failed", "gone"))
-    anew = sa.update(Message).where(*given_up).values(status="queued", attempts=0, next_attempt_at=None, error=None)
-    chat_id = connection.execute(anew.returning(Message.chat_id)).scalar()
-    if chat_id is not None:
-        make_due(connection, chat_id)
-    return chat_id is not None
+    row = connection.execute(sa.select(Message.status, Message.chat_id).where(*given_up).with_for_update()).first()
+    if row is None:
+        return None
+    anew = {"status": "queued", "attempts": 0, "next_attempt_at": None, "error": None}
+    connection.execute(sa.update(Message).where(Message.id == message_id).values(anew))
+    make_due(connection, row.chat_id)
+    return str(row.status)
 
 
 def _fitting(text: str, length: int) -> str:

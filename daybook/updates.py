@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import bot_api, messages, outbox, sql
+from daybook import audit, bot_api, messages, outbox, sql
 from daybook.answers import Afterwards
 from daybook.config import Settings
 from daybook.message_readings import SensorGone
@@ -159,6 +159,7 @@ def _again(engine: Engine, settings: Settings, update_id: int) -> tuple[str | No
             raise NotWaiting(f"no update {update_id} waits to be handled again")
         done = {"processed_at": utc_now(), "error": None}
         connection.execute(sa.update(TelegramUpdate).where(*waiting).values(done))
+        _note_again(connection, update_id)
         return messages.act(connection, settings, update_id, row.payload, row.received_at)
 
     try:
@@ -168,8 +169,14 @@ def _again(engine: Engine, settings: Settings, update_id: int) -> tuple[str | No
     except Exception as error:
         reason = _reason(error, update_id)
     with engine.begin() as connection:
-        connection.execute(sa.update(TelegramUpdate).where(*waiting).values(error=reason))
+        found = connection.execute(sa.update(TelegramUpdate).where(*waiting).values(error=reason))
+        if found.rowcount:
+            _note_again(connection, update_id)
     return reason, ()
+
+
+def _note_again(connection: Connection, update_id: int) -> None:
+    audit.note(connection, "handle again", "update", update_id, f"update {update_id}")
 
 
 def _done(engine: Engine, work: Callable[[Connection], Result]) -> Result:

@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
 from app import create_app
-from daybook import chat_files, outbox
+from daybook import chat_files, outbox, sql
 from daybook.config import ROOT, Settings, database_url
 from daybook.extensions import db
 from tests.telegram_standin import TelegramStandin
@@ -157,6 +157,12 @@ def empty_tables(url: str) -> None:
     names = [table.name for table in db.metadata.sorted_tables]
     rows = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM \"{name}\")" for name in names)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
+    # A thread of the test before may still be at work.
+    sql.again_after_deadlock(lambda: _empty(engine, names, rows))
+    engine.dispose()
+
+
+def _empty(engine: Engine, names: list[str], rows: str) -> None:
     with engine.begin() as connection:
         filled = set(connection.exec_driver_sql(rows).scalars())
         if connection.exec_driver_sql("SELECT EXISTS (SELECT FROM timescaledb_information.chunks)").scalar():
@@ -168,7 +174,6 @@ def empty_tables(url: str) -> None:
             "SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, start_value, false) "
             "FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
         )
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -13,8 +14,10 @@ from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
+from daybook import audit, updates
 from daybook.admin import asked, csv_files
 from daybook.admin.tables import BY_SLUG
+from daybook.config import Settings
 from daybook.models import Account, AuditEntry, Job, Message, TelegramUpdate, TelegramUser
 from tests.admin_rows import (
     NOON,
@@ -170,6 +173,10 @@ def test_given_up_messages_are_sent_again_and_failed_updates_handled_again(admin
         connection.execute(sa.update(TelegramUpdate).where(TelegramUpdate.update_id == 2).values(processed_at=NOON))
     act_on_all(admin, "/admin/messages/act", "send-again")
     assert flashed(admin)[0].startswith("2 ")
+    with engine.connect() as connection:
+        query = sa.select(AuditEntry.object_id, AuditEntry.changes).where(AuditEntry.action == "send again")
+        told = {row.object_id: row.changes for row in connection.execute(query)}
+    assert told == {"1": {"status": ["failed", "queued"]}, "2": {"status": ["gone", "queued"]}}
     act_on_all(admin, "/admin/updates/act", "handle-again")
     assert flashed(admin)[0].startswith("1 ")
     with engine.connect() as connection:
@@ -183,6 +190,24 @@ def test_given_up_messages_are_sent_again_and_failed_updates_handled_again(admin
         assert connection.scalar(sa.select(sa.func.count()).where(TelegramUpdate.processed_at.is_(None))) == 0
     assert admin.post("/admin/updates/2/do/handle-again").status_code == 303
     assert flashed(admin) == ["Nothing was handled: what still fails says why, and the others had been handled before."]
+    query = sa.select(AuditEntry.object_id).where(AuditEntry.action == "handle again")
+    with engine.connect() as connection:
+        assert list(connection.scalars(query)) == ["1"]
+
+
+def test_what_is_handled_again_is_not_there_without_its_entry(
+    admin: FlaskClient, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.insert(TelegramUpdate).values(update_id=1, received_at=NOON, payload={"update_id": 1}))
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("killed here")
+
+    monkeypatch.setattr(audit, "note", fails)
+    with pytest.raises(RuntimeError):
+        updates.handle_again(engine, settings, 1)
+    assert scalar(engine, sa.select(TelegramUpdate.processed_at)) is None
 
 
 # --- CSV ----------------------------------------------------------------------------------------------------------
@@ -231,6 +256,17 @@ def test_a_file_holds_every_row_as_it_is_with_formulas_defused(admin: FlaskClien
     assert [row[0] for row in found if row[0].startswith("'")] == [
         f"'{text.strip(' ')}" for text in NASTY if text not in ('a"b', "a;=1", "a,b", "a\r\nb", "é😀", "1", "it's")
     ]
+
+
+def test_a_list_links_to_its_file_which_guesses_no_filter(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 3)
+    add_users(engine, 1, first=9, status="blocked")
+    page = admin.get("/admin/users/?status=blocked").text
+    link = re.search(r'href="([^"]*export\.csv[^"]*)"', page)
+    assert link
+    assert [row[1] for row in rows_in(admin.get(link[1]))] == ["Id", "9"]
+    for query in ("status=bogus", "created_at=2026-13"):
+        assert admin.get(f"/admin/users/export.csv?{query}").status_code == 400
 
 
 def test_a_file_holds_what_was_ticked_or_all_that_match(admin: FlaskClient, engine: Engine) -> None:

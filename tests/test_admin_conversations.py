@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from daybook import people
 from daybook.admin import conversations, jobs
 from daybook.config import Settings
 from daybook.models import AuditEntry, Chat, Job, Message, TelegramUser, utc_now
+from tests.admin_rows import hidden, wait_for_job
 from tests.conftest import PASSWORD, Person
 from tests.telegram_standin import BLOCKED, TelegramStandin, silent
 from tests.telegram_updates import ANNA, BEN, GROUP, Book, Phone
@@ -266,7 +268,7 @@ def preview(admin: FlaskClient, text: str) -> dict[str, str]:
     assert "Send to 45 people" in page
     once = re.search(r'name="once" value="([^"]+)"', page)
     assert once
-    return {"text": text, "once": once[1], "confirmed": "yes"}
+    return {"text": text, "once": once[1], "mark": hidden(page, "mark"), "confirmed": "yes"}
 
 
 def ended(engine: Engine) -> bool:
@@ -301,6 +303,42 @@ def test_a_broadcast_is_shown_first_and_reaches_everybody_once(
     with crowd.connect() as connection:
         entries = connection.execute(sa.select(AuditEntry).where(AuditEntry.action == "broadcast")).all()
     assert [entry.changes["text"][1] for entry in entries] == ["The <b>river</b> rises"]
+
+
+def test_a_broadcast_goes_to_those_who_were_shown_and_nobody_else(
+    admin: FlaskClient, crowd: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is allowed between the preview and the button, another once the work has begun."""
+    form = preview(admin, "hello")
+    with crowd.begin() as connection:
+        people.decide(connection, [2001], "blocked", None)
+        connection.execute(sa.update(TelegramUser).where(TelegramUser.user_id == 2100).values(status="allowed"))
+    told = admin.post("/admin/broadcast", data=form)
+    assert told.status_code == 409
+    assert "Look again" in told.text
+    assert "Send to 45 people" in told.text  # as many, but others
+    begin = jobs.begin
+
+    def later(*args: Any) -> None:
+        with crowd.begin() as connection:
+            connection.execute(sa.update(TelegramUser).where(TelegramUser.user_id == 2101).values(status="allowed"))
+        begin(*args)
+
+    monkeypatch.setattr(jobs, "begin", later)
+    agreed = form | {"once": hidden(told, "once"), "mark": hidden(told, "mark")}
+    assert admin.post("/admin/broadcast", data=agreed).status_code == 303
+    assert wait_for_job(crowd).changed == 45
+    with crowd.connect() as connection:
+        got = set(connection.scalars(sa.select(Message.chat_id).where(Message.text == "hello")))
+    assert got == {*range(2002, 2046), 2100}
+
+
+def test_nobody_is_left_to_send_to(admin: FlaskClient, crowd: Engine) -> None:
+    form = preview(admin, "hello")
+    with crowd.begin() as connection:
+        connection.execute(sa.update(TelegramUser).values(status="blocked"))
+    told = admin.post("/admin/broadcast", data=form)
+    assert (told.status_code, "Nobody could be reached" in told.text) == (409, True)
 
 
 def test_the_preview_tells_whom_telegram_will_not_deliver_to(admin: FlaskClient, crowd: Engine) -> None:

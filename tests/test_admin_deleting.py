@@ -145,6 +145,40 @@ def test_a_source_goes_with_all_that_is_its_own_and_nothing_else(
     assert changes["readings"] == [stored, 0]
 
 
+def deleted(engine: Engine, action: str = "delete") -> list[tuple[str, str, str]]:
+    """(object_type, object_id, object_repr) of every such entry."""
+    query = sa.select(AuditEntry.object_type, AuditEntry.object_id, AuditEntry.object_repr)
+    with engine.connect() as connection:
+        return [
+            tuple(row) for row in connection.execute(query.where(AuditEntry.action == action).order_by(AuditEntry.id))
+        ]
+
+
+def test_what_goes_along_with_a_source_has_entries_of_its_own(admin: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        add_source(connection, 5)
+    assert delete(admin, "/admin/sources/5").status_code == 303
+    assert deleted(engine) == [
+        ("sensor", "50", "mast 5: t50"),
+        ("sensor", "51", "mast 5: t51"),
+        ("upload", "5", "5.csv"),
+        ("source", "5", "mast 5"),
+    ]
+    for path in ("sensors/50", "uploads/5", "sources/5"):
+        assert "delete" in admin.get(f"/admin/{path}/history").text.split("<main")[1]
+
+
+def test_tokens_that_go_with_an_account_are_revoked_in_the_audit(
+    admin: FlaskClient, engine: Engine, make_account: Callable[..., Any], token_for: Callable[..., str]
+) -> None:
+    bob = make_account("bob", "viewer")
+    for name in ("mast logger", "other"):
+        token_for(bob, name)
+    assert delete(admin, f"/admin/accounts/{bob.id}").status_code == 303
+    assert deleted(engine, "revoke") == [("token", "1", "mast logger"), ("token", "2", "other")]
+    assert deleted(engine) == [("account", str(bob.id), "bob")]
+
+
 def test_what_grew_since_it_was_shown_is_shown_again_and_not_deleted(
     admin: FlaskClient, engine: Engine, settings: Settings, filled: Book
 ) -> None:

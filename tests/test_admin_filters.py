@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from daybook.admin import listing, searching
 from daybook.admin.tables import BY_SLUG
-from daybook.models import Message, TelegramUser
+from daybook.models import Message, Source, TelegramUser
 from tests.admin_rows import NOON, add_chat, add_message, add_source, add_users, keys_of, look, walk
 
 USERS, MESSAGES = BY_SLUG["users"], BY_SLUG["messages"]
@@ -237,7 +237,66 @@ def test_a_name_that_several_have_offers_each_of_them(engine: Engine) -> None:
     facet = next(one for one in page.facets if one.filter.name == "sender")
     assert sorted(each.choice.label for each in facet.choices) == ["Ann1 Lee", "Ann2 Lee", "Ann3 Lee"]
     one = facet.choices[0].choice.value
-    assert keys_of([look(engine, MESSAGES, {"sender": one})]) == [int(one)]
+    assert keys_of([look(engine, MESSAGES, {"sender": one})]) == [int(one.removeprefix("id:"))]
+
+
+def offered(page: listing.Listing, name: str) -> list[tuple[str, str, int | None, bool]]:
+    """What a filter offers: value, label, count, and whether there are more than that."""
+    facet = next(one for one in page.facets if one.filter.name == name)
+    return [(each.choice.value, each.choice.label, each.count, each.more) for each in facet.choices]
+
+
+@pytest.mark.parametrize("most_keys", [10, 5000])
+def test_whom_most_messages_are_from_is_offered_with_their_number(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, most_keys: int
+) -> None:
+    """Also where there are more messages than are looked through: those say who, and the index says how many."""
+    monkeypatch.setattr(listing, "MOST_KEYS", most_keys)
+    monkeypatch.setattr(listing, "_PATIENCE", 60.0)
+    monkeypatch.setattr(listing, "MOST_COUNTED", 8)
+    add_users(engine, 12)
+    with engine.begin() as connection:
+        add_chat(connection, 1, title="Hut")
+        for number in range(1, 31):
+            sender = 1 if number % 3 == 0 else 2 if number % 3 == 1 and number < 20 else None
+            add_message(connection, number, sender_id=sender, status="failed" if number < 16 else "handled")
+        add_message(connection, 31, sender_id=12, chat_id=-7)
+    page = look(engine, MESSAGES, {})
+    assert offered(page, "sender")[0] == ("id:1", "Ann1 Lee", 8, True)
+    assert ("id:12", "Ann12 Lee", 1, False) in offered(page, "sender")
+    assert offered(page, "chat") == [("id:1", "Hut", 8, True), ("id:-7", "-7", 1, False)]
+    page = look(engine, MESSAGES, {"status": "failed"})
+    assert sorted(offered(page, "sender")) == [("id:1", "Ann1 Lee", 5, False), ("id:2", "Ann2 Lee", 5, False)]
+    for value, label, count, _ in offered(page, "sender"):
+        there = look(engine, MESSAGES, {"status": "failed", "sender": value})
+        assert there.count == min(count or 0, most_keys)
+        assert next(one.words for one in there.facets if one.filter.name == "sender") == label
+    monkeypatch.setattr(listing, "_PATIENCE", -1.0)  # too late: the names are there all the same
+    assert {value for value, *_ in offered(look(engine, MESSAGES, {"status": "failed"}), "sender")} == {"id:1", "id:2"}
+
+
+def test_of_many_the_ten_most_frequent_are_offered(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for number in range(1, 14):
+            add_source(connection, 2 * number, sensors=20 - number, readings=0)
+    found = offered(look(engine, BY_SLUG["sensors"], {}), "of")
+    assert [count for _, _, count, _ in found] == [20 - number for number in range(1, 11)]
+    assert found[0][:2] == ("id:2", "mast 2")
+
+
+def test_a_source_whose_name_is_a_number_is_found_by_it(engine: Engine) -> None:
+    """As is the one that has this id; "id:" says which of the two is meant."""
+    with engine.begin() as connection:
+        add_source(connection, 5)
+        add_source(connection, 6)
+        connection.execute(sa.update(Source).where(Source.id == 5).values(name="2024"))
+        connection.execute(sa.update(Source).where(Source.id == 6).values(name="5 north"))
+    uploads = BY_SLUG["uploads"]
+    for typed, found in (("2024", [5]), ("5", [5, 6]), ("id:5", [5]), ("6", [6]), ("id:7", []), ("9", [])):
+        page = look(engine, uploads, {"source": typed})
+        assert sorted(keys_of([page])) == found, typed
+        assert page.asked.chosen == {"source": typed}
+    assert sorted(value for value, *_ in offered(look(engine, uploads, {"source": "5"}), "source")) == ["id:5", "id:6"]
 
 
 def test_sensors_are_found_by_their_source_and_by_whether_they_have_readings(engine: Engine) -> None:

@@ -110,8 +110,8 @@ def test_who_has_lost_the_job_to_another_stops(engine: Engine, settings: Setting
     # Both know the job as it began; the second finds that somebody has gone on from there.
     task = jobs.TASKS["rows"]
     with jobs.audit.acting(jobs.audit.Actor("page", "ada", 1)):
-        assert jobs._batch(engine, settings, task, job, None, [1, 2]) is True
-        assert jobs._batch(engine, settings, task, job, None, [1, 2]) is False
+        assert jobs._batch(engine, settings, task, job, None, [1, 2], {}) is True
+        assert jobs._batch(engine, settings, task, job, None, [1, 2], {}) is False
     assert scalar(engine, sa.select(Job.done)) == 2
     jobs.run(engine, settings, job_id)
     each_once(engine, [1, 2, 3, 4])
@@ -209,13 +209,14 @@ def test_who_ended_a_job_is_written_down_once(engine: Engine, admin: FlaskClient
     assert (entry.actor, entry.action, entry.object_id, entry.object_repr) == ("ada", "cancel", "1", "Allow")
 
 
-def test_work_goes_on_when_the_account_that_began_it_is_deleted(
+def test_work_ends_when_the_account_that_began_it_is_deleted(
     engine: Engine,
     settings: Settings,
     admin: FlaskClient,
     make_account: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """As it does when it is disabled; and nobody who comes later is taken for whoever began it."""
     make_account("bob")
     add_users(engine, 6)
     task = jobs.TASKS["rows"]
@@ -223,17 +224,22 @@ def test_work_goes_on_when_the_account_that_began_it_is_deleted(
     def keys(connection: Any, parameters: Any, after: Any, limit: int) -> list[Any]:
         if after == 2:
             with sql.writing(engine) as other:
-                accounts.delete(other, 1)
+                accounts.delete(other, 2)
+            make_account("eve")
         return task.keys(connection, parameters, after, 2)
 
     monkeypatch.setitem(jobs.TASKS, "slow", jobs.Task(task.count, keys, task.work))
-    jobs.run(engine, settings, add_job(engine, "slow", **everybody()))
-    assert wait_for_job(engine).status == "done"
-    each_once(engine, [1, 2, 3, 4, 5, 6])
-    page = admin.get("/login")
-    assert page.status_code == 200
-    query = sa.select(TelegramUser.approved_by).where(TelegramUser.approved_by.is_not(None))
-    assert scalar(engine, query) is None
+    job_id = add_job(engine, "slow", **everybody())
+    with engine.begin() as connection:
+        connection.execute(sa.update(Job).values(account_id=2))
+    jobs.run(engine, settings, job_id)
+    job = wait_for_job(engine)
+    assert (job.status, job.done, job.changed) == ("failed", 2, 2)
+    assert "gone or disabled" in job.error
+    allowed = sa.select(sa.func.count()).select_from(TelegramUser).where(TelegramUser.status == "allowed")
+    assert scalar(engine, allowed) == 2
+    by = sa.select(AuditEntry.actor).where(AuditEntry.action == "allow").distinct()
+    assert scalar(engine, by) == "bob"
 
 
 # --- which rows ---------------------------------------------------------------------------------------------------

@@ -127,23 +127,23 @@ def test_a_chat_stays_when_its_source_goes(admin: FlaskClient, engine: Engine) -
     assert scalar(engine, sa.select(Chat.title).where(Chat.source_id.is_(None))) == "Household"
 
 
-def test_the_copy_of_a_file_that_got_a_freed_number_stays(engine: Engine, settings: Settings) -> None:
-    """SQLite gives the last number again; whatever the new upload has written by then is not the old one's."""
+def test_the_copies_of_deleted_uploads_go_and_the_next_upload_s_stays(engine: Engine, settings: Settings) -> None:
+    """It comes before the copies are removed, and gets none of their numbers."""
     folder = settings.instance_path / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     with engine.begin() as connection:
-        connection.execute(sa.insert(Upload), [{"id": n, "filename": "a", "status": "undone"} for n in (4, 5)])
-    for number in (4, 5):
+        made = sa.insert(Upload).values(filename="a", status="undone").returning(Upload.id)
+        old = [connection.execute(made).scalar_one() for _ in range(2)]
+    for number in old:
         (folder / f"{number}.zst").write_bytes(b"old")
-    table = BY_SLUG["uploads"]
     with engine.begin() as connection:
         work = deleting.Work(engine, settings, None, connection)
-        deleting.delete_in(work, table, [4, 5])
+        deleting.delete_in(work, BY_SLUG["uploads"], old)
     with engine.begin() as connection:
-        connection.execute(sa.insert(Upload).values(id=5, filename="new", status="importing"))
-    (folder / "5.zst").write_bytes(b"new")
+        new = connection.execute(made).scalar_one()
+    (folder / f"{new}.zst").write_bytes(b"new")
     work.follow_up()
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"5.zst": b"new"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {f"{new}.zst": b"new"}
 
 
 # --- their forms --------------------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from flask import Flask
 from sqlalchemy.engine import Engine
 
 from daybook import answers, chats, imports, people, removal, updates
+from daybook.admin import deleting
+from daybook.admin.tables import BY_SLUG
+from daybook.chat import replies
 from daybook.models import AuditEntry, Message, Reading, Replacement, Sensor, Upload
 from daybook.upload_options import Options, Sender
 from tests.telegram_updates import ANNA, BEN, GROUP, NOON, Book, Phone
@@ -426,3 +429,38 @@ def test_a_month_of_a_household_in_any_order(book: Book, phone: Phone) -> None:
     assert not updates.failed(book.engine)
     assert book.total("groceries") == round(sum(expected.values()), 2)
     book.check()
+
+
+def delete_messages(book: Book) -> None:
+    """As an admin does, all that there are."""
+    ids = [row.id for row in book.ask(sa.select(Message.id))]
+    deleting.delete(book.engine, book.settings, BY_SLUG["messages"], ids, None)
+
+
+def test_an_old_button_means_no_later_message(book: Book, phone: Phone) -> None:
+    """The message under which it hung is deleted, and so is its entry's: no other gets its number."""
+    book.take(phone.message("12 coffee"))
+    [button] = [row.id for row in book.ask(sa.select(Message.id).where(Message.direction == "in"))]
+    delete_messages(book)
+    book.take(phone.later(hours=1).message("900 rent"))
+    book.take(phone.press(f"undo:{button}"))
+    assert 900 in book.values()
+
+
+def test_an_edit_of_a_deleted_message_counts_nothing_twice(book: Book, phone: Phone) -> None:
+    message = phone.message("12 coffee")
+    book.take(message)
+    delete_messages(book)
+    book.take(phone.edit(message, "12.50 coffee"))
+    assert book.values() == [12]
+    assert book.said() == [replies.edited_after_deletion().text]
+    assert book.ask(sa.select(Message.id).where(Message.direction == "in")) == []
+    # Another bot in this chat counts anew: the same number is another message there.
+    other = phone.edit(message, "8 milk")
+    other["edited_message"]["date"] += 3600
+    book.take(other)
+    assert sorted(book.values()) == [8, 12]
+    # Of another message with as yet no row, the edit is what counts, and the message comes late.
+    late = phone.message("5 tea")
+    book.take(phone.edit(late, "6 tea"), late)
+    assert sorted(book.values()) == [6, 8, 12]

@@ -11,10 +11,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
-from daybook import file_types, imports, raw_copies, removal
+from daybook import file_types, imports, raw_copies, removal, sql
+from daybook.admin import deleting
+from daybook.admin.described import Work
+from daybook.admin.tables import BY_SLUG
 from daybook.config import Settings
 from daybook.formats.given import Given
-from daybook.models import Replacement, Sensor, Upload
+from daybook.models import Replacement, Sensor, Source, Upload
 from daybook.upload_options import Options, Sender
 from tests.browser import check_page
 from tests.conftest import sign_in
@@ -240,6 +243,31 @@ def import_at_once(engine: Engine, settings: Settings, upload_ids: list[int], da
         thread.start()
     for thread in threads:
         thread.join(60)
+
+
+def test_an_upload_deleted_while_it_waits_is_not_replaced(engine: Engine, settings: Settings) -> None:
+    """With its source, whose lock the deletion holds."""
+    first = imports.announce(engine, "m.csv", Options(source="x"), Sender())
+    imports.import_stream(engine, settings, [CSV], upload_id=first)
+    second = imports.announce(engine, "m.csv", Options(source="x"), Sender(), replaces=first)
+    with engine.connect() as connection:
+        source_id = connection.execute(sa.select(Source.id)).scalar_one()
+    with sql.Locks(engine) as locks:
+        assert locks.try_lock("source", source_id)
+        waits = threading.Thread(
+            target=imports.import_stream, args=(engine, settings, [CSV]), kwargs={"upload_id": second}
+        )
+        waits.start()
+        waits.join(1)
+        assert waits.is_alive()
+        with engine.begin() as connection:
+            deleting.delete_in(Work(engine, settings, None, connection), BY_SLUG["sources"], [source_id])
+    waits.join(20)
+    with engine.connect() as connection:
+        [row] = connection.execute(sa.select(Upload.id, Upload.status, Upload.error_code, Upload.error))
+        assert (row.id, row.status, row.error_code) == (second, "failed", "nothing_to_replace")
+        assert "is deleted" in row.error
+        assert connection.execute(sa.select(Source.name)).all() == []
 
 
 def test_of_two_at_once_one_replaces(engine: Engine, settings: Settings, done: int) -> None:

@@ -16,6 +16,7 @@ from blueprints.admin.pages import (
     list_url,
     page,
     plain_arguments,
+    refuse_guessing,
     row_or_404,
     row_url,
     settings,
@@ -26,8 +27,8 @@ from blueprints.admin.pages import (
 from blueprints.guard import role_required
 from daybook import sql
 from daybook.admin import asked as asking
-from daybook.admin import csv_files, deleting, jobs
-from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, run_later, run_now
+from daybook.admin import csv_files, deleting, jobs, listing
+from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, Seen, run_later, run_now
 from daybook.admin.described import Action, Refused, Table
 from daybook.extensions import db
 from daybook.models import Account, Job
@@ -67,8 +68,11 @@ def act(slug: str) -> ResponseReturnValue:
     if name == DELETE:
         return delete_chosen(table, chosen)
     action = find_action(table, name)
-    if (action.asks or chosen.keys is None) and not is_confirmed(chosen):
-        return confirm_page(table, chosen, action)
+    if action.asks or chosen.keys is None:
+        seen = chosen.seen(db.engine, request.form.get("mark", ""))
+        if not is_confirmed(seen):
+            return confirm_page(table, chosen, action)
+        chosen = seen.chosen
     return go(table, chosen, action)
 
 
@@ -94,19 +98,22 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
         abort(404, f"Nothing is deleted from {table.many.lower()}.")
     keys = chosen.few(db.engine)
     if keys is None:
-        if not is_confirmed(chosen):
+        seen = chosen.seen(db.engine, request.form.get("mark", ""))
+        if not is_confirmed(seen):
             return confirm_page(table, chosen, None)
         title = f"Delete {table.many.lower()}"
-        job_id = run_later(db.engine, settings(), chosen, DELETE, title, current_user.id)
+        job_id = run_later(db.engine, settings(), seen.chosen, DELETE, title, current_user.id)
         return redirect(url_for("admin.job", job_id=job_id), 303)
-    with sql.only_reading(), db.engine.connect() as connection:
+    with sql.snapshot(db.engine) as connection:
         plan = deleting.plan(connection, table, keys)
+        in_background = plan.size > table.deletion.at_once and not plan.obstacles and "confirmed" in request.form
+        marks = {str(key): deleting.plan(connection, table, [key]).mark for key in plan.keys} if in_background else {}
     problem = ""
     if "confirmed" in request.form and request.form.get("mark") != plan.mark:
         problem = "Something else would go now than this page has shown. Look again."
     elif "confirmed" in request.form:
-        chosen = Chosen(table, keys, {}, timezone(), shown=plan.mark if table.deletion.batch >= len(keys) else "")
-        if plan.size > table.deletion.at_once and not plan.obstacles:
+        if in_background:
+            chosen = Chosen(table, plan.keys, {}, timezone(), shown=marks)
             title = f"Delete {plan.count} {table.many.lower()}"
             job_id = run_later(db.engine, settings(), chosen, DELETE, title, current_user.id)
             return redirect(url_for("admin.job", job_id=job_id), 303)
@@ -126,21 +133,21 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
 
 
 def confirm_page(table: Table, chosen: Chosen, action: Action | None) -> ResponseReturnValue:
-    """Asks. Where other rows match by now than were agreed to, it asks again and says so."""
-    count, more = chosen.count(db.engine)
+    """Asks, and says what would go along. Where other rows match by now than were agreed to, it asks again and says
+    so."""
+    seen = chosen.seen(db.engine)
+    plan: deleting.Plan | None = None
+    if action is None and len(seen.keys) <= listing.MOST_KEYS:
+        with sql.snapshot(db.engine) as connection:
+            plan = deleting.plan(connection, table, seen.keys)
     changed = "confirmed" in request.form
-    values = {"chosen": chosen, "action": action, "count": count, "more": more, "changed": changed, **carried(table)}
-    return page("admin/confirm.html", 409 if changed else 200, table=table, mark=mark_of(count, more), **values)
+    values = {"action": action, "seen": seen, "plan": plan, "changed": changed, **carried(table)}
+    return page("admin/confirm.html", 409 if changed else 200, table=table, **values)
 
 
-def mark_of(count: int, more: bool) -> str:
-    """What a page that asks for many rows has shown of them."""
-    return f"{count}+" if more else str(count)
-
-
-def is_confirmed(chosen: Chosen) -> bool:
-    """Whether somebody has agreed to as many rows as there are now."""
-    return "confirmed" in request.form and request.form.get("mark") == mark_of(*chosen.count(db.engine))
+def is_confirmed(seen: Seen) -> bool:
+    """Whether somebody has agreed to exactly these rows."""
+    return "confirmed" in request.form and request.form.get("mark") == seen.mark
 
 
 def carried(table: Table) -> dict[str, Any]:
@@ -153,9 +160,7 @@ def read_chosen(table: Table) -> Chosen | None:
     """The rows that were chosen; None where none were."""
     arguments = plain_arguments(table, request.args)
     if request.form.get("rows") == "all":
-        # A list shows more rows where it does not understand its address; what changes rows does not guess.
-        if any(request.args.get(one.name, "").strip() and one.name not in arguments for one in table.filters):
-            abort(400, "The address has a filter that is not understood, so nobody knows which rows are meant.")
+        refuse_guessing(table)
         return Chosen(table, None, arguments, timezone())
     keys = [table.read_key(text) for text in request.form.getlist("key")[:MOST_CHOSEN]]
     found = [key for key in keys if key is not None]

@@ -77,13 +77,14 @@ def send_broadcast() -> ResponseReturnValue:
         return broadcast_page(typed, error.complaints, 422)
     if "change" in request.form:
         return broadcast_page(typed)
-    with sql.only_reading(), db.engine.connect() as connection:
-        count = conversations.reachable(connection)
-    if "confirmed" not in request.form or not count:
+    if "confirmed" not in request.form:
         return broadcast_page(text, preview=True)
-    once = request.form.get("once", "")[:64]
-    with db.engine.begin() as connection:
-        job_id, is_new = conversations.broadcast(connection, current_user.id, text, once)
+    once, shown = request.form.get("once", "")[:64], request.form.get("mark", "")
+    try:
+        with db.engine.begin() as connection:
+            job_id, is_new = conversations.broadcast(connection, current_user.id, text, once, shown)
+    except conversations.OthersByNow:
+        return broadcast_page(text, status=409, preview=True)
     if is_new:
         jobs.begin(db.engine, settings(), job_id)
     flash(
@@ -98,7 +99,7 @@ def broadcast_page(
     text: str, complaints: dict[str, list[str]] | None = None, status: int = 200, preview: bool = False
 ) -> ResponseReturnValue:
     with sql.only_reading(), db.engine.connect() as connection:
-        reached, allowed = conversations.reachable(connection), conversations.allowed(connection)
+        audience, allowed = conversations.audience(connection), conversations.allowed(connection)
         deaf = conversations.deaf(connection) if preview else 0
     return page(
         "admin/broadcast.html",
@@ -107,7 +108,9 @@ def broadcast_page(
         complaints=complaints or {},
         preview=preview,
         once=secrets.token_urlsafe(12),
-        reached=reached,
+        reached=len(audience.user_ids),
+        mark=audience.mark,
+        others_by_now=status == 409,
         allowed=allowed,
         deaf=deaf,
     )

@@ -3,7 +3,7 @@
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from blueprints.admin.pages import bp, find_table, page, wants_fragment, zone
+from blueprints.admin.pages import bp, find_table, page, refuse_guessing, wants_fragment, zone
 from blueprints.guard import role_required
 from daybook.admin import asked as asking
 from daybook.admin import csv_files, listing
@@ -28,6 +28,7 @@ def list_rows(slug: str) -> ResponseReturnValue:
 def export(slug: str) -> ResponseReturnValue:
     """All that the list's address asks for, streamed."""
     table = find_table(slug)
+    refuse_guessing(table)
     asked = asking.read(table, request.args, zone())
     return csv_response(csv_files.stream(db.engine, table, asked, zone()), slug)
 

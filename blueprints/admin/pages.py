@@ -93,6 +93,14 @@ def plain_arguments(table: Table, arguments: Mapping[str, str]) -> dict[str, str
     return asking.read(table, arguments, zone()).arguments(table)
 
 
+def refuse_guessing(table: Table) -> None:
+    """Answers 400 where the address has a filter that is not understood: a list shows more rows then, but what takes or
+    changes all that match does not guess."""
+    understood = plain_arguments(table, request.args)
+    if any(request.args.get(one.name, "").strip() and one.name not in understood for one in table.filters):
+        abort(400, "The address has a filter that is not understood, so nobody knows which rows are meant.")
+
+
 def row_url(table: Table, key: Any, view: str = "show") -> str:
     """The address of a row, that leads back to the list that one came from."""
     return url_for(f"admin.{view}", slug=table.slug, key=key, back=back_text() or None)

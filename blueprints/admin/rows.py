@@ -211,7 +211,7 @@ def delete(slug: str, key: str) -> ResponseReturnValue:
         if plan.mark != request.form.get("mark", ""):
             raise deleting.NotAsShown
         if plan.size > table.deletion.at_once and not plan.obstacles:
-            chosen = Chosen(table, [number], {}, "UTC", shown=plan.mark)
+            chosen = Chosen(table, [number], {}, "UTC", shown={str(number): plan.mark})
             words = f"Delete the {table.one} “{title}”"
             job_id = run_later(db.engine, settings(), chosen, DELETE, words, current_user.id)
             return redirect(url_for("admin.job", job_id=job_id), 303)

@@ -92,7 +92,8 @@ def _read_place(table: Table, asked: Asked, text: str) -> tuple[Any, Any] | None
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
     kind = datetime if isinstance(value, datetime) else column.value.type.python_type
-    if not isinstance(value, kind) or isinstance(value, bool) or table.read_key(str(key)) != key:
+    # To Python, True is a number as well.
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool) or table.read_key(str(key)) != key:
         return None
     if isinstance(value, int) and abs(value) >= 2**63:
         return None

@@ -1,8 +1,10 @@
 """One action on many rows: those that were chosen, or all that a list's address asks for."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -13,6 +15,7 @@ from daybook import outbox, sql
 from daybook.admin import asked as asking
 from daybook.admin import deleting, listing
 from daybook.admin.described import Action, Refused, Table, Work
+from daybook.admin.filters import Dates
 from daybook.admin.jobs import BATCH, TASKS, Task, start
 from daybook.admin.tables import BY_SLUG
 from daybook.config import Settings
@@ -22,6 +25,7 @@ DELETE = "delete"
 # Chosen one by one there are at most as many as a page has; more is nobody's click.
 MOST_CHOSEN = 1000
 MOST_KEPT = 20_000  # keys that a job keeps
+_LETTERS = 16  # of a mark
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Chosen:
     """Rows of a table: these keys, or (None) all that the address asks for in this time zone.
 
     among, until: only those of them that were there when the work began: these keys, or keys up to that one. What
-    comes while a job is under way, nobody has chosen. shown: the mark of the plan that was agreed to, where all rows
-    are deleted in one step.
+    comes while a job is under way, nobody has chosen. shown: of rows that are deleted, the marks of what was agreed to,
+    by their keys.
     """
 
     table: Table
@@ -39,7 +43,7 @@ class Chosen:
     timezone: str
     among: list[Any] | None = None
     until: Any = None
-    shown: str = ""
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def zone(self) -> tzinfo:
@@ -55,7 +59,7 @@ class Chosen:
             "timezone": self.timezone,
             "among": self.among,
             "until": self.until,
-            "shown": self.shown,
+            "shown": dict(self.shown),
         }
 
     def wanted(self, connection: Connection) -> list[Any]:
@@ -77,17 +81,35 @@ class Chosen:
             keys = listing.matching(connection, self.table, self.wanted(connection), most + 1)
         return sorted(keys) if len(keys) <= most else None
 
-    def count(self, engine: Engine) -> tuple[int, bool]:
-        """How many there are, and whether there are more than that."""
-        most = listing.MOST_KEYS
-        with sql.only_reading(), engine.connect() as connection:
-            rows = sa.select(self.table.key).select_from(self.table.found_in).where(*self.wanted(connection))
-            found = connection.scalar(sa.select(sa.func.count()).select_from(rows.limit(most + 1).subquery())) or 0
-        return min(found, most), found > most
+    def seen(self, engine: Engine, mark: str = "") -> "Seen":
+        """These rows as a page that asks shows them. mark: that of the page that has shown them before; what has come
+        since is left out where keys tell it."""
+        key = self.table.key
+        until = self.table.read_key(mark[_LETTERS:]) if self.keys is None and mark[_LETTERS:] else None
+        with sql.snapshot(engine) as connection:
+            before = replace(self, until=until)
+            keys = sorted(listing.matching(connection, self.table, before.wanted(connection), MOST_KEPT + 1))
+            more = len(keys) > MOST_KEPT
+            if self.keys is None and until is None and (more or key.table.autoincrement_column is key):
+                until = connection.scalar(sa.select(sa.func.max(key)))
+        letters = hashlib.sha256(json.dumps(None if more else keys).encode()).hexdigest()[:_LETTERS]
+        exactly = replace(self, until=until) if more else replace(self, among=keys)
+        return Seen(exactly, keys[:MOST_KEPT], more, letters if until is None else f"{letters}{until}")
 
     def as_of_now(self, engine: Engine) -> "Chosen":
-        """The same without the rows that come from now on."""
+        """The same without the rows that come from now on, and with days that stay what they are: “today” would be
+        another one after midnight, and leave out the rest."""
         if self.keys is not None:
+            return self
+        dates = {one.name: one for one in self.table.filters if isinstance(one, Dates)}
+        settled = {
+            name: dates[name].settled(text, self.zone) if name in dates else text
+            for name, text in self.arguments.items()
+        }
+        return replace(self, arguments=settled)._without_later(engine)
+
+    def _without_later(self, engine: Engine) -> "Chosen":
+        if self.among is not None or self.until is not None:
             return self
         key = self.table.key
         with sql.only_reading(), engine.connect() as connection:
@@ -96,6 +118,17 @@ class Chosen:
                 if len(keys) <= MOST_KEPT:
                     return replace(self, among=sorted(keys))
             return replace(self, until=connection.scalar(sa.select(sa.func.max(key))))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Rows that a page has shown, or would show now. chosen: exactly those. keys: theirs, in order, at most MOST_KEPT;
+    more: whether there are more. mark: another one wherever other rows are meant."""
+
+    chosen: Chosen
+    keys: list[Any]
+    more: bool
+    mark: str
 
 
 def run_now(engine: Engine, settings: Settings, table: Table, action: Action, keys: Sequence[Any], by: int) -> int:
@@ -145,15 +178,17 @@ def _keys(connection: Connection, parameters: Mapping[str, Any], after: Any, lim
 def _work(work: Work, parameters: Mapping[str, Any], keys: list[Any]) -> int:
     table = BY_SLUG[parameters["table"]]
     if parameters["action"] == DELETE:
-        return deleting.delete_in(work, table, keys, parameters.get("shown", ""))
+        return deleting.delete_free(work, table, keys, parameters.get("shown") or {})
     action = table.action(parameters["action"])
     assert action is not None
     return action.run(work, keys)
 
 
-def _around(engine: Engine, parameters: Mapping[str, Any], keys: list[Any]) -> AbstractContextManager[Any]:
+def _around(
+    engine: Engine, parameters: Mapping[str, Any], keys: list[Any]
+) -> AbstractContextManager[Mapping[Any, str]]:
     deletion = BY_SLUG[parameters["table"]].deletion
-    return deletion.around(engine, keys) if parameters["action"] == DELETE and deletion else nullcontext()
+    return deletion.around(engine, keys) if parameters["action"] == DELETE and deletion else nullcontext({})
 
 
 def _batch(parameters: Mapping[str, Any]) -> int:

@@ -1,5 +1,7 @@
 """Messages as a conversation: with one person, around one message, and one text for everybody."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import audit, outbox
+from daybook import audit, outbox, sql
 from daybook.admin.described import Refused, Work
 from daybook.admin.jobs import TASKS, Task, store
 from daybook.models import Account, Chat, Job, Message, MessageReading, Sensor, Source, TelegramUpdate, TelegramUser
@@ -216,9 +218,25 @@ def _reachable(after: int | None = None) -> sa.Select[Any]:
     return query if after is None else query.where(TelegramUser.user_id > after)
 
 
-def reachable(connection: Connection) -> int:
-    """How many people a broadcast reaches: those who are allowed and have written to the bot."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(_reachable().subquery())) or 0
+class OthersByNow(Exception):
+    """A broadcast would reach other people than were shown; nothing was begun."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom a broadcast reaches: those who are allowed and have written to the bot."""
+
+    user_ids: list[int]
+
+    @property
+    def mark(self) -> str:
+        """Sixteen letters that differ when it reaches others."""
+        return hashlib.sha256(json.dumps(self.user_ids).encode()).hexdigest()[:16]
+
+
+def audience(connection: Connection) -> Audience:
+    """Whom a broadcast reaches now."""
+    return Audience(sorted(connection.scalars(_reachable())))
 
 
 def allowed(connection: Connection) -> int:
@@ -235,10 +253,11 @@ def deaf(connection: Connection) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
 
 
-def broadcast(connection: Connection, account_id: int, text: str, once: str) -> tuple[int, bool]:
-    """Stores the job that sends the text to everybody; its id, and whether it is new.
+def broadcast(connection: Connection, account_id: int, text: str, once: str, shown: str) -> tuple[int, bool]:
+    """Stores the job that sends the text to everybody; its id, and whether it is new. Raises OthersByNow.
 
     once: a word of the page on which it was confirmed. A second click there, or one after going back, is the same job.
+    shown: the mark of the audience that it has shown. Who is allowed from now on does not get it.
     """
     # On PostgreSQL two clicks at the same moment come one after the other here.
     connection.execute(sa.select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
@@ -246,17 +265,26 @@ def broadcast(connection: Connection, account_id: int, text: str, once: str) -> 
     for row in connection.execute(mine.order_by(Job.id.desc()).limit(_RECENT)):
         if once and row.parameters.get("once") == once:
             return row.id, False
-    job_id = store(connection, account_id, TITLE, "broadcast", {"text": text, "once": once})
+    reached = audience(connection)
+    if reached.mark != shown or not reached.user_ids:
+        raise OthersByNow
+    job_id = store(connection, account_id, TITLE, "broadcast", {"text": text, "once": once, "to": reached.user_ids})
     audit.note(connection, "broadcast", "job", job_id, TITLE, {"text": [None, text]})
     return job_id, True
 
 
-def _count(connection: Connection, _parameters: Mapping[str, Any]) -> int:
-    return reachable(connection)
+def _count(connection: Connection, parameters: Mapping[str, Any]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(_left(connection, parameters).subquery())) or 0
 
 
-def _keys(connection: Connection, _parameters: Mapping[str, Any], after: Any, limit: int) -> list[Any]:
-    return list(connection.scalars(_reachable(after).order_by(TelegramUser.user_id).limit(limit)))
+def _keys(connection: Connection, parameters: Mapping[str, Any], after: Any, limit: int) -> list[Any]:
+    left = _left(connection, parameters, after)
+    return list(connection.scalars(left.order_by(TelegramUser.user_id).limit(limit)))
+
+
+def _left(connection: Connection, parameters: Mapping[str, Any], after: int | None = None) -> sa.Select[Any]:
+    """Those of the people it was meant for who may still get it."""
+    return _reachable(after).where(sql.is_one_of(connection, TelegramUser.user_id, parameters["to"]))
 
 
 def _work(work: Work, parameters: Mapping[str, Any], keys: Sequence[Any]) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from daybook import audit, outbox, sql
-from daybook.admin.described import Going, Table, Work
+from daybook.admin.described import Going, Refused, Table, Work
 from daybook.config import Settings
 
 SHOWN = 20
@@ -18,6 +18,9 @@ SHOWN = 20
 
 class NotAsShown(Exception):
     """Something else would go now than was shown; nothing was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("Something else would have gone than was shown.")
 
 
 class CannotGo(ValueError):
@@ -81,7 +84,9 @@ def delete(
             works.append(Work(engine, settings, account_id, connection))
             return delete_in(works[-1], table, keys, shown)
 
-    with table.deletion.around(engine, keys):
+    with table.deletion.around(engine, keys) as busy:
+        if busy:
+            raise Refused(" ".join(sorted(set(busy.values()))))
         count = sql.again_after_deadlock(work)
         works[-1].follow_up()
     outbox.wake(engine, settings)
@@ -112,6 +117,28 @@ def delete_in(work: Work, table: Table, keys: Sequence[Any], shown: str = "") ->
         entries = [audit.entry("delete", table.object_type, key, titles[key], was[key] | going) for key in there]
         audit.write(connection, entries)
     return len(there)
+
+
+def delete_free(work: Work, table: Table, keys: Sequence[Any], shown: Mapping[str, str]) -> int:
+    """The same for a job, which leaves out the rows that cannot go and says why in `work.left`.
+
+    shown: the marks of single rows by their keys, where each was shown with what goes along.
+    """
+    free = [key for key in keys if key not in work.left]
+    if not shown and free:
+        try:
+            with work.connection.begin_nested():
+                return delete_in(work, table, free)
+        except (CannotGo, Refused):
+            pass  # some of them: those are found one by one
+    count = 0
+    for key in free:
+        try:
+            with work.connection.begin_nested():
+                count += delete_in(work, table, [key], shown.get(str(key), ""))
+        except (CannotGo, NotAsShown, Refused) as error:
+            work.left[key] = str(error)
+    return count
 
 
 def _was(connection: Connection, table: Table, key: Any) -> dict[str, list[Any]]:

@@ -28,6 +28,7 @@ class Work:
     account_id: int | None = None
     transaction: Connection | None = None
     afterwards: list[Callable[[], None]] = field(default_factory=list)  # what follows the commit
+    left: dict[Any, str] = field(default_factory=dict)  # of a job: rows that it leaves as they are, and why
 
     @property
     def connection(self) -> Connection:
@@ -114,14 +115,16 @@ class Going:
 @dataclass(frozen=True)
 class Deletion:
     """How rows are deleted. going: what goes along. obstacles: sentences, why they cannot go. around: what has to be
-    held meanwhile, such as the lock of a source; raises Refused. lock: what is locked beside the rows themselves, so
-    that nothing is added to what goes along once it is counted. audited: False where `delete` itself writes down what
-    went."""
+    held meanwhile, such as the lock of a source; it yields those rows that somebody else holds, and why. lock: what is
+    locked beside the rows themselves, so that nothing is added to what goes along once it is counted. audited: False
+    where `delete` itself writes down what went."""
 
     delete: Callable[[Work, Sequence[Any]], None]
     going: Callable[[Connection, Sequence[Any]], list[Going]] = lambda _connection, _keys: []
     obstacles: Callable[[Connection, Sequence[Any]], list[str]] = lambda _connection, _keys: []
-    around: Callable[[Engine, Sequence[Any]], AbstractContextManager[Any]] = lambda _engine, _keys: nullcontext()
+    around: Callable[[Engine, Sequence[Any]], AbstractContextManager[Mapping[Any, str]]] = lambda _engine, _keys: (
+        nullcontext({})
+    )
     lock: Callable[[Connection, Sequence[Any]], None] = lambda _connection, _keys: None
     audited: bool = True
     # More than so many things at once go in the background, with a page that shows how far it is.

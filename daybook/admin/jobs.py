@@ -8,6 +8,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from daybook import audit, outbox, sql
-from daybook.admin.deleting import CannotGo, NotAsShown
 from daybook.admin.described import Refused, Work
 from daybook.config import Settings
 from daybook.models import Account, Job, utc_now
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 OPEN = ("waiting", "running")
-_MAY_NOT = "The account that began it is disabled, or no admin any more."
+_MAY_NOT = "The account that began it is gone or disabled, or no admin any more."
 _LOOK_AGAIN = 2.0  # seconds until somebody who found the job's lock taken looks whether its holder is still there
 # Seconds between two batches, or as long as the one took: whoever waits to write into SQLite looks every tenth of a
 # second, and would find it taken each time.
@@ -34,6 +34,7 @@ _GIVE_WAY = 0.12
 _TRY_AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # seconds, while the database is away
 _DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 _RESUME_AGAIN = 15.0  # seconds
+_MOST_REASONS = 20
 _MISTAKE = "Daybook made a mistake and has written it down."
 
 
@@ -41,15 +42,16 @@ _MISTAKE = "Daybook made a mistake and has written it down."
 class Task:
     """A kind of job. keys: those after `position`, at most `limit`. work: does it to these; how many it has changed.
 
-    around: what is held while a batch is worked on. batch: how many keys are one transaction. alone: `work` makes its
-    own transactions, before the one that notes how far it has come.
+    around: what is held while a batch is worked on; it yields those keys that somebody else holds, and why. batch: how
+    many keys are one transaction. alone: `work` makes its own transactions, before the one that notes how far it has
+    come.
     """
 
     count: Callable[[Connection, Mapping[str, Any]], int]
     keys: Callable[[Connection, Mapping[str, Any], Any, int], list[Any]]
     work: Callable[[Work, Mapping[str, Any], list[Any]], int]
-    around: Callable[[Engine, Mapping[str, Any], list[Any]], AbstractContextManager[Any]] = (
-        lambda _engine, _parameters, _keys: nullcontext()
+    around: Callable[[Engine, Mapping[str, Any], list[Any]], AbstractContextManager[Mapping[Any, str]]] = (
+        lambda _engine, _parameters, _keys: nullcontext({})
     )
     batch: Callable[[Mapping[str, Any]], int] = lambda _parameters: BATCH
     alone: Callable[[Mapping[str, Any]], bool] = lambda _parameters: False
@@ -131,10 +133,8 @@ def _attempt(engine: Engine, settings: Settings, job_id: int) -> bool:
         if locks.try_lock("job", job_id):
             try:
                 _run(engine, settings, job_id)
-            except (Refused, CannotGo) as error:
+            except Refused as error:
                 _end(engine, job_id, "failed", str(error))
-            except NotAsShown:
-                _end(engine, job_id, "failed", "Something else would have gone than was shown.")
             except _DATABASE_AWAY:
                 raise
             except Exception:
@@ -168,15 +168,23 @@ def _run(engine: Engine, settings: Settings, job_id: int) -> None:
                 _end(engine, job_id, "done")
                 return
             begun = time.monotonic()
-            with task.around(engine, job.parameters, following):
-                goes_on = _batch(engine, settings, task, job, position, following)
+            with task.around(engine, job.parameters, following) as busy:
+                goes_on = _batch(engine, settings, task, job, position, following, busy)
             position = _write(following[-1])
             outbox.wake(engine, settings)
             time.sleep(min(_GIVE_WAY, time.monotonic() - begun))
 
 
-def _batch(engine: Engine, settings: Settings, task: Task, job: Any, position: str | None, keys: list[Any]) -> bool:
-    """One transaction's worth; False when the job is to end."""
+def _batch(
+    engine: Engine,
+    settings: Settings,
+    task: Task,
+    job: Any,
+    position: str | None,
+    keys: list[Any],
+    busy: Mapping[Any, str],
+) -> bool:
+    """One transaction's worth; False when the job is to end. busy: keys that somebody else holds, and why."""
     alone = task.alone(job.parameters)
     changed = 0
     if alone:
@@ -193,11 +201,12 @@ def _batch(engine: Engine, settings: Settings, task: Task, job: Any, position: s
             # What was done alone is done: it is noted, and the next batch finds that the job is to end.
             if not goes_on and not alone:
                 return False
-            works.append(Work(engine, settings, account_id, connection))
+            works.append(Work(engine, settings, account_id, connection, left=dict(busy)))
             done = changed if alone else task.work(works[-1], job.parameters, keys)
             progress = {"done": Job.done + len(keys), "changed": Job.changed + done, "position": _write(keys[-1])}
             mine = Job.id == job.id, Job.position.is_not_distinct_from(position)
             connection.execute(sa.update(Job).where(*mine).values(progress))
+            _note_left(connection, job.id, works[-1].left)
         return goes_on
 
     goes_on = sql.again_after_deadlock(work)
@@ -206,9 +215,19 @@ def _batch(engine: Engine, settings: Settings, task: Task, job: Any, position: s
     return goes_on
 
 
+def _note_left(connection: Connection, job_id: int, left: Mapping[Any, str]) -> None:
+    """Counts rows that were left as they were, by the reason why; of very many reasons, the rest together."""
+    if not left:
+        return
+    counts = Counter(connection.execute(sa.select(Job.left_out).where(Job.id == job_id)).scalar_one())
+    for reason in left.values():
+        counts[reason if reason in counts or len(counts) < _MOST_REASONS else "Other reasons."] += 1
+    connection.execute(sa.update(Job).where(Job.id == job_id).values(left_out=dict(counts)))
+
+
 def _claimed(connection: Connection, job_id: int, position: str | None) -> tuple[int | None, bool]:
-    """Whose work it is (None when they are gone meanwhile), and whether it goes on. The row is locked until the end of
-    the transaction; a job that is to end has ended with it."""
+    """Whose work it is, and whether it goes on: not for an account that may do nothing here any more. The row is locked
+    until the end of the transaction; a job that is to end has ended with it."""
     wanted = sa.select(Job.status, Job.cancel_requested, Job.position, Job.account_id).where(Job.id == job_id)
     row = connection.execute(wanted.with_for_update()).one()
     # The job's lock can be lost with its connection; then somebody else may have gone on already.
@@ -220,7 +239,7 @@ def _claimed(connection: Connection, job_id: int, position: str | None) -> tuple
         return None, False
     account = sa.select(Account.is_active, Account.role).where(Account.id == row.account_id)
     owner = connection.execute(account).first()
-    if owner is not None and not (owner.is_active and owner.role == "admin"):
+    if owner is None or not (owner.is_active and owner.role == "admin"):
         ended = {"status": "failed", "finished_at": utc_now(), "error": _MAY_NOT}
         connection.execute(sa.update(Job).where(Job.id == job_id).values(ended))
         return None, False

@@ -18,11 +18,12 @@ from daybook import sql
 from daybook.admin import searching
 from daybook.admin.asked import Asked, order_of, place_of
 from daybook.admin.described import Table
-from daybook.admin.filters import Choice, Filter
+from daybook.admin.filters import Choice, Filter, Related
 
 PAGE = 50
 MOST_KEYS = 5_000
 MOST_COUNTED = 1_000  # per choice of a filter
+_SAMPLE = 1_000  # rows of very many that say what a filter offers first
 _PATIENCE = 0.08  # seconds for the counts of all filters; those that are not counted by then go without
 
 
@@ -90,16 +91,17 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
         keys = matching(connection, table, wanted, MOST_KEYS + 1) if wanted else None
         query = selected(table)
         if keys is not None and len(keys) <= MOST_KEYS:
-            count, more = len(keys), False
+            count, more, sample = len(keys), False, keys
             query = query.where(sql.is_one_of(connection, table.key, keys))
         else:
             count = len(keys) if keys is not None else _count(connection, table, [], MOST_KEYS + 1)
             count, more = min(count, MOST_KEYS), count > MOST_KEYS
             query = query.where(*wanted)
-            keys = None
+            most = _SAMPLE if more else MOST_KEYS
+            sample, keys = keys[:most] if keys is not None else _newest(connection, table, most), None
         rows, following, preceding = _page(connection, table, asked, query)
         here = wanted if keys is None else [sql.is_one_of(connection, table.key, keys)]
-    facets = _facets(engine, table, asked, zone, searched, here)
+    facets = _facets(engine, table, asked, zone, searched, here, _Sample(sample, not more))
     return Listing(
         table,
         asked,
@@ -158,6 +160,14 @@ def _count(connection: Connection, table: Table, wanted: list[Any], limit: int) 
     return connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
 
 
+def _newest(connection: Connection, table: Table, limit: int) -> list[Any]:
+    """The last keys of the table, where a filter is to say what most rows refer to."""
+    if not any(isinstance(filter_, Related) for filter_ in table.filters):
+        return []
+    query = sa.select(table.key).select_from(table.key.table).order_by(table.key.desc())
+    return list(connection.scalars(query.limit(limit)))
+
+
 def count_all(connection: Connection, table: Table, limit: int = MOST_KEYS) -> tuple[int, bool]:
     """How many rows there are, and whether there are more than that."""
     count = _count(connection, table, [], limit + 1)
@@ -173,28 +183,62 @@ def find_row(connection: Connection, table: Table, key: Any) -> Mapping[str, Any
 # --- filters ------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """Keys of rows that match, and whether they are all of them."""
+
+    keys: list[Any]
+    are_all: bool
+
+
 def _facets(
-    engine: Engine, table: Table, asked: Asked, zone: tzinfo, searched: list[Any], here: list[Any]
+    engine: Engine,
+    table: Table,
+    asked: Asked,
+    zone: tzinfo,
+    searched: list[Any],
+    here: list[Any],
+    sample: _Sample,
 ) -> list[Facet]:
-    """What each filter offers. searched: the conditions of the search; here: those of all that is shown."""
+    """What each filter offers. searched: the conditions of the search; here: those of all that is shown; sample: some
+    rows of that."""
     facets = []
     until = time.monotonic() + _PATIENCE
+    values = _referred_to(engine, table, asked, sample)
     for filter_ in table.filters:
         value = asked.chosen.get(filter_.name, "")
         with sql.only_reading(), engine.connect() as connection:
             words = filter_.words(connection, value) if value else ""
-            choices = filter_.choices(connection, value, zone)
+            if isinstance(filter_, Related) and filter_.name in values:
+                choices = filter_.frequent(connection, values[filter_.name], sample.are_all)
+            else:
+                choices = filter_.choices(connection, value, zone)
         others = searched + _filtered(table, asked, zone, filter_.name) if value else here
         counts = _counts(engine, table, others, choices, until - time.monotonic())
         facets.append(Facet(filter_, value, words, counts))
     return facets
 
 
+def _referred_to(engine: Engine, table: Table, asked: Asked, sample: _Sample) -> dict[str, list[Any]]:
+    """What the rows of the sample refer to, by the filters that find rows by that and have nothing chosen."""
+    columns = {
+        filter_.name: filter_.column
+        for filter_ in table.filters
+        if isinstance(filter_, Related) and filter_.name not in asked.chosen
+    }
+    if not columns:
+        return {}
+    query = sa.select(*columns.values()).select_from(table.found_in)
+    with sql.only_reading(), engine.connect() as connection:
+        rows = connection.execute(query.where(sql.is_one_of(connection, table.key, sample.keys))).all()
+    return {name: [row[number] for row in rows] for number, name in enumerate(columns)}
+
+
 def _counts(engine: Engine, table: Table, others: list[Any], choices: list[Choice], seconds: float) -> list[Counted]:
     """How many rows each choice leaves, in one question; None for all of them where that takes too long."""
     queries = []
     for number, choice in enumerate(choices):
-        if choice.condition is not None:
+        if choice.condition is not None and choice.count is None:
             rows = sa.select(sa.literal(1)).select_from(table.found_in).where(*others, choice.condition)
             counted = sa.select(sa.func.count()).select_from(rows.limit(MOST_COUNTED + 1).subquery())
             queries.append(sa.select(sa.literal(number).label("number"), counted.scalar_subquery().label("found")))
@@ -205,7 +249,7 @@ def _counts(engine: Engine, table: Table, others: list[Any], choices: list[Choic
                 found = {row.number: row.found for row in connection.execute(sa.union_all(*queries))}
         except sql.TookTooLong:
             pass
-    return [_counted(choice, found.get(number)) for number, choice in enumerate(choices)]
+    return [_counted(choice, found.get(number, choice.count)) for number, choice in enumerate(choices)]
 
 
 def _counted(choice: Choice, count: int | None) -> Counted:

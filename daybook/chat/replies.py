@@ -67,6 +67,13 @@ def button_too_old() -> Reply:
     return Reply("This button is too old to do anything. /help shows what does.")
 
 
+def edited_after_deletion() -> Reply:
+    """To an edit of a message that an admin has deleted."""
+    return Reply(
+        "An admin has deleted that message here, so your edit changes nothing: what it had recorded stays as it was."
+    )
+
+
 def not_text() -> Reply:
     """To pictures, voices, stickers, places and whatever else is neither text nor a file."""
     return Reply(

@@ -1,7 +1,7 @@
 """The tables of the admin area, in the order of its menu."""
 
 from daybook.admin.described import Table
-from daybook.admin.tables import accounts, book, history, messages, uploads, users
+from daybook.admin.tables import accounts, book, counters, history, messages, uploads, users
 
 TABLES: tuple[Table, ...] = (
     users.USERS,
@@ -11,7 +11,7 @@ TABLES: tuple[Table, ...] = (
     book.SENSORS,
     uploads.UPLOADS,
     uploads.FILE_TYPES,
-    book.COUNTERS,
+    counters.COUNTERS,
     accounts.ACCOUNTS,
     accounts.TOKENS,
     history.AUDIT,

@@ -45,9 +45,13 @@ def _change(work: Work, key: int, values: Mapping[str, Any]) -> None:
 
 
 def _delete(work: Work, keys: Sequence[int]) -> None:
+    connection = work.connection
+    tokens = sa.select(ApiToken.id, ApiToken.account_id).where(ApiToken.account_id.in_(keys)).order_by(ApiToken.id)
     try:
+        for token in connection.execute(tokens).all():
+            api_tokens.revoke(connection, token.id)
         for key in keys:
-            accounts.delete(work.connection, key)
+            accounts.delete(connection, key)
     except AccountError as error:
         raise Refused(error.complaints) from None
 

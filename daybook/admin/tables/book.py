@@ -1,4 +1,4 @@
-"""Sources, sensors and counters."""
+"""Sources and sensors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,13 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from daybook import sql
+from daybook import audit, sql
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
 from daybook.admin.filters import OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains
 from daybook.admin.tables.uploads import remove_copies
-from daybook.models import Chat, Counter, MessageReading, Reading, Replacement, Sensor, Source, Upload
+from daybook.models import Chat, MessageReading, Reading, Replacement, Sensor, Source, Upload
 from daybook.source_lock import SourceBusy, give_up_after, lock_source
+from daybook.sources import note_sensors
 
 KINDS = {"gauge": "Gauge: a mean makes sense", "amount": "Amount: a sum makes sense"}
 _BUSY = "A file is being imported into one of these sources right now. Try again when that has ended."
@@ -26,24 +27,25 @@ def _readings(connection: Connection, *conditions: Any) -> int:
 
 
 @contextmanager
-def _locked(engine: Engine, source_ids: Sequence[int]) -> Iterator[None]:
-    """Nobody imports into these sources meanwhile."""
+def _locked(engine: Engine, source_ids: Sequence[int]) -> Iterator[Mapping[int, str]]:
+    """Nobody imports into these sources meanwhile; yields those into which somebody does."""
+    busy: dict[int, str] = {}
     with sql.Locks(engine) as locks:
-        try:
-            for source_id in sorted(source_ids):
-                lock_source(locks, source_id, give_up_after(_PATIENCE, _BUSY))
-        except SourceBusy as error:
-            raise Refused(str(error)) from None
-        yield
+        for source_id in sorted(source_ids):
+            try:
+                lock_source(locks, source_id, give_up_after(0 if busy else _PATIENCE, _BUSY))
+            except SourceBusy as error:
+                busy[source_id] = str(error)
+        yield busy
 
 
 @contextmanager
-def _sources_of(engine: Engine, keys: Sequence[int]) -> Iterator[None]:
+def _sources_of(engine: Engine, keys: Sequence[int]) -> Iterator[Mapping[int, str]]:
     with sql.only_reading(), engine.connect() as connection:
-        wanted = sa.select(Sensor.source_id).where(Sensor.id.in_(keys)).distinct()
-        source_ids = list(connection.scalars(wanted))
-    with _locked(engine, source_ids):
-        yield
+        wanted = sa.select(Sensor.id, Sensor.source_id).where(Sensor.id.in_(keys))
+        sources_of = {row.id: row.source_id for row in connection.execute(wanted)}
+    with _locked(engine, list(set(sources_of.values()))) as busy:
+        yield {key: busy[source_id] for key, source_id in sources_of.items() if source_id in busy}
 
 
 def _delete_readings(connection: Connection, sensor_ids: Sequence[int]) -> None:
@@ -96,11 +98,24 @@ def _lock_sensors(connection: Connection, source_ids: Sequence[int]) -> None:
 def _delete_source(work: Work, keys: Sequence[int]) -> None:
     connection = work.connection
     _delete_readings(connection, list(connection.scalars(_sensors_of(keys))))
-    uploads = list(connection.scalars(sa.select(Upload.id).where(Upload.source_id.in_(keys))))
+    for key in keys:
+        _note_sensors(connection, key)
+    wanted = sa.select(Upload.id, Upload.filename).where(Upload.source_id.in_(keys)).order_by(Upload.id)
+    names = {row.id: row.filename for row in connection.execute(wanted)}
+    uploads = list(names)
+    audit.write(connection, [audit.entry("delete", "upload", key, name, {}) for key, name in names.items()])
     connection.execute(sa.delete(Upload).where(sql.is_one_of(connection, Upload.id, uploads)))
     connection.execute(sa.delete(Sensor).where(Sensor.source_id.in_(keys)))
     connection.execute(sa.delete(Source).where(Source.id.in_(keys)))
     remove_copies(work, uploads)
+
+
+def _note_sensors(connection: Connection, source_id: int) -> None:
+    """Writes down what this source's sensors were, before they go with it."""
+    wanted = sa.select(Sensor.id, Sensor.name, Sensor.label, Sensor.unit, Sensor.kind)
+    rows = connection.execute(wanted.where(Sensor.source_id == source_id).order_by(Sensor.id)).mappings()
+    gone = [(row["id"], row["name"], audit.differences({**row, "id": None}, {})) for row in rows]
+    note_sensors(connection, "delete", source_id, gone)
 
 
 _SENSORS = (
@@ -239,54 +254,3 @@ SENSORS = Table(
     empty="No sensors yet. The first upload makes them.",
     panel="admin/panels/sensor.html",
 )
-
-
-# --- counters -----------------------------------------------------------------------------------------------------
-
-
-def _add_counter(work: Work, values: Mapping[str, Any]) -> str:
-    name: str = values["name"]
-    if "/" in name:
-        raise Refused({"name": ["A name cannot hold a slash, because it stands in addresses."]})
-    if work.connection.scalar(sa.select(Counter.name).where(Counter.name == name)) is not None:
-        raise Refused({"name": [f"There is a counter “{name}” already."]})
-    work.connection.execute(sa.insert(Counter).values(values))
-    return name
-
-
-def _change_counter(work: Work, key: str, values: Mapping[str, Any]) -> None:
-    work.connection.execute(sa.update(Counter).where(Counter.name == key).values(value=values["value"]))
-
-
-COUNTERS = Table(
-    slug="counters",
-    one="counter",
-    many="Counters",
-    object_type="counter",
-    about="Named numbers that people click up, such as the greeting on the first page.",
-    key=Counter.__table__.c.name,
-    title=Counter.name,
-    rows=Counter.__table__,
-    columns=(
-        Column("name", "Name", Counter.name, sort=True),
-        Column("value", "Value", Counter.value, "number", sort=True),
-    ),
-    order="name",
-    search=(Contains(Counter.name),),
-    search_hint="Name",
-    form=RowForm(
-        (
-            Field("name", "Name", longest=64, when="add"),
-            Field("value", "Value", "whole", default=0),
-        ),
-        loaded(Counter.name, Counter.name, Counter.value),
-        _add_counter,
-        _change_counter,
-    ),
-    deletion=Deletion(lambda work, keys: _delete_counters(work.connection, keys)),
-    empty="No counters yet. The button on the first page makes the first one.",
-)
-
-
-def _delete_counters(connection: Connection, keys: Sequence[str]) -> None:
-    connection.execute(sa.delete(Counter).where(Counter.name.in_(keys)))

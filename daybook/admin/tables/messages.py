@@ -6,7 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import audit, outbox, updates
+from daybook import audit, deleted_messages, outbox, updates
 from daybook.admin.described import Action, Column, Deletion, Going, Table, Work, count_where
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains, Number, Through
@@ -29,11 +29,13 @@ STATUSES = {
 
 
 def _send_again(work: Work, keys: Sequence[int]) -> int:
-    sent = [key for key in keys if outbox.send_again(work.connection, key)]
-    audit.write(
-        work.connection,
-        [audit.entry("send again", "message", key, f"message {key}", {"status": ["failed", "queued"]}) for key in sent],
-    )
+    before = {key: outbox.send_again(work.connection, key) for key in keys}
+    sent = {key: status for key, status in before.items() if status is not None}
+    entries = [
+        audit.entry("send again", "message", key, f"message {key}", {"status": [status, "queued"]})
+        for key, status in sent.items()
+    ]
+    audit.write(work.connection, entries)
     return len(sent)
 
 
@@ -43,7 +45,7 @@ def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
 
 
 def _delete(work: Work, keys: Sequence[int]) -> None:
-    work.connection.execute(sa.delete(Message).where(Message.id.in_(keys)))
+    deleted_messages.delete(work.connection, keys)
 
 
 def _handle_again(work: Work, keys: Sequence[int]) -> int:
@@ -53,8 +55,6 @@ def _handle_again(work: Work, keys: Sequence[int]) -> int:
             handled += updates.handle_again(work.engine, work.settings, key) is None
         except updates.NotWaiting:
             continue
-        with work.engine.begin() as connection:
-            audit.note(connection, "handle again", "update", key, f"update {key}")
     return handled
 
 
@@ -63,6 +63,8 @@ def _young(connection: Connection, keys: Sequence[int]) -> list[str]:
     count = count_where(connection, TelegramUpdate.update_id.in_(keys), TelegramUpdate.received_at > since)
     if not count:
         return []
+    if len(keys) == 1:
+        return ["It came within the last two days: Telegram may deliver it again, and it would count twice."]
     return [f"{count:,} came within the last two days: Telegram may deliver them again, and they would count twice."]
 
 

@@ -1,12 +1,13 @@
 """Uploads and file types."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from daybook import file_types, raw_copies, sql
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
@@ -28,6 +29,7 @@ STATUSES = {
 }
 # Their readings count, or are on their way in or out.
 _HOLDING = ("done", "importing", "removing")
+_STILL_COMES = "The rest of its file is still arriving. Try again when that has ended."
 
 
 def _obstacles(connection: Connection, keys: Sequence[int]) -> list[str]:
@@ -35,7 +37,19 @@ def _obstacles(connection: Connection, keys: Sequence[int]) -> list[str]:
     if not count:
         return []
     words = "1 of them still holds" if count == 1 else f"{count:,} of them still hold"
-    return [f"{words} readings of the book. Undo an upload on its own page first; then it can be deleted."]
+    held = f"{'It still holds' if len(keys) == 1 else words} readings of the book."
+    return [f"{held} Undo an upload on its own page first; then it can be deleted."]
+
+
+@contextmanager
+def _whole(engine: Engine, keys: Sequence[int]) -> Iterator[Mapping[int, str]]:
+    """Nobody sends these files meanwhile; yields those that somebody does send.
+
+    An upload says that it has failed or was cancelled as soon as that is known. Whoever sends it is let finish, so that
+    a browser shows the answer: the rest is written into the copy, and then the row once more.
+    """
+    with sql.Locks(engine) as locks:
+        yield {key: _STILL_COMES for key in keys if not locks.try_lock("upload", key)}
 
 
 def _going(connection: Connection, keys: Sequence[int]) -> list[Going]:
@@ -56,12 +70,8 @@ def remove_copies(work: Work, upload_ids: Sequence[int]) -> None:
 
 
 def _remove_copies(work: Work, upload_ids: Sequence[int]) -> None:
-    # SQLite gives the number of the last upload to the next one, once it is deleted: in this transaction it gives none.
-    with sql.writing(work.engine) as connection:
-        again = set(connection.scalars(sa.select(Upload.id).where(sql.is_one_of(connection, Upload.id, upload_ids))))
-        for upload_id in upload_ids:
-            if upload_id not in again:
-                raw_copies.remove(work.settings.instance_path / "uploads", upload_id)
+    for upload_id in upload_ids:
+        raw_copies.remove(work.settings.instance_path / "uploads", upload_id)
 
 
 _BY = sa.func.coalesce(Account.username, TelegramUser.first_name, "")
@@ -107,7 +117,7 @@ UPLOADS = Table(
         Dates("created_at", "Came", Upload.created_at),
         Related("source", "Source", Upload.source_id, Source.id, Source.name, whole_number),
     ),
-    deletion=Deletion(_delete, _going, _obstacles),
+    deletion=Deletion(_delete, _going, _obstacles, around=_whole),
     empty="No uploads yet. Upload a file on the page Uploads.",
     panel="admin/panels/upload.html",
 )
