@@ -35,7 +35,7 @@ _NEED_LAST = ("latest", "sensors", "chart", "export")
 def gather(connection: Connection, settings: Settings, chat: KnownChat, now: datetime, said: Said) -> Known:
     """What an answer to this needs to know, as it stands in this transaction."""
     sensors = _sensors(connection, chat.source_id)
-    reader = Reader(connection)
+    reader = Reader(connection, later=True)
     if isinstance(said, Command):
         # What was written by mistake and taken back is not offered any more.
         sensors = [sensor for sensor in sensors if not sensor.is_blank]
@@ -53,7 +53,7 @@ def after_taking_back(connection: Connection, chat: KnownChat, now: datetime, ma
     """What is left of the months out of which these readings have been taken."""
     zone = zone_of(chat.timezone)
     wanted = dict.fromkeys((one.name, months.month_of(one.at, zone)) for one in made if one.kind == AMOUNT)
-    sums = _sums(Reader(connection), _sensors(connection, chat.source_id), tuple(wanted), chat.timezone)
+    sums = _sums(Reader(connection, later=True), _sensors(connection, chat.source_id), tuple(wanted), chat.timezone)
     return Known(now, chat.timezone, sums=sums)
 
 
