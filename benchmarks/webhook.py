@@ -30,6 +30,7 @@ from harness import ROOT, Daybook, load, postgresql_database, postgresql_server,
 SECRET = "only-for-the-benchmark"  # noqa: S105 - opens nothing but this run's own server
 SENDERS = 48
 FIRST_PERSON = 100_000
+PROMISED = 0.5  # seconds, for 99 of 100 answers
 PATIENCE = 900  # seconds for the replies
 WARM = 3  # seconds: the first process answers while the others are still starting; asked is how a running server does
 
@@ -174,6 +175,7 @@ def measure(url: str, folder: Path, options: argparse.Namespace) -> bool:
         book = in_the_book(engine)
         delivered = Counter(call.chat_id for call in standin.delivered if call.method == "sendMessage")
         engine.dispose()
+    late = [number / options.rate for number, seconds in enumerate(taken) if seconds > PROMISED]
     taken.sort()
     p50, p99 = statistics.median(taken), taken[int(len(taken) * 0.99) - 1]
     print(f"{len(bodies)} deliveries of {distinct} updates in {seconds:.1f} s ({load()})")
@@ -181,6 +183,8 @@ def measure(url: str, folder: Path, options: argparse.Namespace) -> bool:
         f"answers: {dict(statuses)}; p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
         f"longest {taken[-1] * 1000:.0f} ms"
     )
+    if late:
+        print(f"over {PROMISED * 1000:.0f} ms: {len(late)}, due between second {late[0]:.0f} and {late[-1]:.0f}")
     expected = {f"Person {chat}": total for chat, total in cents.items()}
     print(f"in the book: {book['counts']}, {book['failed']} failed")
     print(f"sums per chat: {'as they must be' if book['sums'] == expected else 'WRONG'}")

@@ -7,6 +7,7 @@ fails, any process that has such threads (every server process, `flask worker`) 
 import atexit
 import logging
 import math
+import random
 import threading
 import time
 from dataclasses import dataclass
@@ -18,10 +19,22 @@ from sqlalchemy.engine import Connection, Engine
 from daybook import bot_api, bot_name
 from daybook.config import Settings
 from daybook.models import WAITING, Message
-from daybook.outbox_claims import look_again, make_due, move, seconds_until_due
+from daybook.outbox_claims import look_again, make_due, move, seconds_until_due, take_due
 from daybook.outbox_sending import Renderer, renderers, send_due
 
-__all__ = ["Renderer", "answer_press", "edit", "move", "queue", "renderers", "send_again", "send_due", "stop", "wake"]
+__all__ = [
+    "Renderer",
+    "answer_press",
+    "edit",
+    "move",
+    "queue",
+    "renderers",
+    "send_again",
+    "send_due",
+    "stop",
+    "take_due",
+    "wake",
+]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +43,7 @@ MAX_CAPTION = 1024
 # The Bot API answers in a tenth of a second or so: four at once are as many messages a second as it allows a bot.
 _THREADS = 4
 _LOOK_EVERY = 5.0  # seconds: messages that another process has queued, and did not send
+_WATCH = 0.1  # seconds by which a message may come late that had to wait for its turn
 _ATTEMPTS_TO_ANSWER = 6
 _LONGEST_TO_ANSWER = 30.0  # seconds; by then nobody looks at the button any more
 _MOST_ANSWERS = 1000  # that wait in memory, while Telegram is away
@@ -213,7 +227,9 @@ class _Sender:
             left = seconds_until_due(self._engine, _LOOK_EVERY)
         with self._condition:
             answers = [answer.due - time.monotonic() for answer in self._answers]
-        return min(_LOOK_EVERY, max(0.02, min([left, *answers])))
+        # Not all processes at once, and chats that are due soon after each other together.
+        left = max(_WATCH, left + random.uniform(0, _WATCH))  # noqa: S311 - spreads the load
+        return min([_LOOK_EVERY, left, *(max(0.02, seconds) for seconds in answers)])
 
     def _interrupted(self) -> bool:
         """Whether to leave the outbox for something else: the end, or somebody who has pressed a button."""

@@ -36,11 +36,16 @@ LONGEST_WAIT = 3600.0
 _PATIENCE, _PATIENCE_WITHOUT_SUCCESS = 600.0, 8.0
 MOST_ATTEMPTS = 60  # two days, nearly all of them spent waiting an hour
 # Whoever queues waits for the chat's row, and so the sender never takes a chat for empty that is being written to.
-_MAKE_DUE = sa.text(
-    "INSERT INTO chat (chat_id, kind, title, timezone, next_send_at, created_at) "
-    "VALUES (:chat_id, :kind, '', 'UTC', :now, :now) ON CONFLICT (chat_id) "
-    "DO UPDATE SET next_send_at = coalesce(chat.next_send_at, excluded.next_send_at) RETURNING migrated_to"
-).bindparams(sa.bindparam("now", type_=sql.UtcDateTime))
+_MAKE_DUE = (
+    sa.text(
+        "INSERT INTO chat (chat_id, kind, title, timezone, next_send_at, created_at) "
+        "VALUES (:chat_id, :kind, '', 'UTC', :now, :now) ON CONFLICT (chat_id) DO UPDATE "
+        "SET next_send_at = coalesce(chat.next_send_at, excluded.next_send_at) RETURNING migrated_to, next_send_at"
+    )
+    .bindparams(sa.bindparam("now", type_=sql.UtcDateTime))
+    .columns(migrated_to=sa.BigInteger, next_send_at=sql.UtcDateTime)
+)
+_DUE_NOW = "daybook.chat_is_due"  # in the connection's info
 
 # Every message passes through these; building them anew each time took as long as the database needs for them.
 _CHAT: sa.BindParameter[int] = sa.bindparam("chat")
@@ -151,12 +156,21 @@ def make_due(connection: Connection, chat_id: int) -> int:
 
     Returns the chat's id, or that of the supergroup which it has become: that one is due then.
     """
-    values = {"kind": "private" if chat_id > 0 else "group", "now": utc_now()}
-    migrated_to: int | None = connection.execute(_MAKE_DUE, values | {"chat_id": chat_id}).scalar_one()
-    if migrated_to is None:
-        return chat_id
-    connection.execute(_MAKE_DUE, values | {"chat_id": migrated_to})
-    return migrated_to
+    now = utc_now()
+    values = {"kind": "private" if chat_id > 0 else "group", "now": now}
+    row = connection.execute(_MAKE_DUE, values | {"chat_id": chat_id}).one()
+    if row.migrated_to is not None:
+        chat_id = row.migrated_to
+        row = connection.execute(_MAKE_DUE, values | {"chat_id": chat_id}).one()
+    if row.next_send_at <= now:
+        connection.info[_DUE_NOW] = True
+    return chat_id
+
+
+def take_due(connection: Connection) -> bool:
+    """Whether something that was queued on this connection, since this was asked last, can be sent once that is
+    committed. A chat that has to wait for its next message is watched already."""
+    return bool(connection.info.pop(_DUE_NOW, False))
 
 
 def keep(engine: Engine, claim: Claim) -> bool:

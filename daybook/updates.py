@@ -37,7 +37,7 @@ _OVERTAKEN = (exc.IntegrityError, SensorGone)
 _ATTEMPTS = 3
 # How many updates a process acts on at the same time. They take milliseconds, so the others hardly wait; else a burst
 # opens a connection for each, which costs the database more than the updates do.
-_SLOTS = threading.BoundedSemaphore(4)
+_SLOTS = threading.BoundedSemaphore(2)
 
 
 class BadUpdate(ValueError):
@@ -136,7 +136,7 @@ def _take(engine: Engine, settings: Settings, update_id: int, update: Any) -> Se
     def work(connection: Connection) -> Sequence[Afterwards] | None:
         # Another delivery of the same waits here until this one is committed, and then finds the row.
         new = connection.execute(sql.insert_new(connection, TelegramUpdate), row | {"processed_at": now}).first()
-        return None if new is None else messages.act(connection, settings, update_id, update, now)
+        return None if new is None else _act(connection, settings, update_id, update, now)
 
     try:
         return _done(engine, work)
@@ -160,7 +160,7 @@ def _again(engine: Engine, settings: Settings, update_id: int) -> tuple[str | No
         done = {"processed_at": utc_now(), "error": None}
         connection.execute(sa.update(TelegramUpdate).where(*waiting).values(done))
         _note_again(connection, update_id)
-        return messages.act(connection, settings, update_id, row.payload, row.received_at)
+        return _act(connection, settings, update_id, row.payload, row.received_at)
 
     try:
         return None, _done(engine, work)
@@ -173,6 +173,14 @@ def _again(engine: Engine, settings: Settings, update_id: int) -> tuple[str | No
         if found.rowcount:
             _note_again(connection, update_id)
     return reason, ()
+
+
+def _act(
+    connection: Connection, settings: Settings, update_id: int, update: Any, received_at: datetime
+) -> Sequence[Afterwards]:
+    """Acts on the update; what is to be done once that is committed. Replies that can go out then are sent at once."""
+    afterwards = messages.act(connection, settings, update_id, update, received_at)
+    return [*afterwards, outbox.wake] if outbox.take_due(connection) else afterwards
 
 
 def _note_again(connection: Connection, update_id: int) -> None:
@@ -214,7 +222,7 @@ def _in_short(error: Exception) -> str:
 
 def _go_on(engine: Engine, settings: Settings, afterwards: Sequence[Afterwards]) -> None:
     """What follows the commit. The update is done, so that nothing here may have it delivered again."""
-    for work in (*afterwards, outbox.wake):
+    for work in afterwards:
         try:
             work(engine, settings)
         except Exception:
