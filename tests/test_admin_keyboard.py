@@ -128,8 +128,8 @@ def test_a_form_and_a_conversation_by_the_keyboard_alone(
     expect(page.get_by_label("Answer as the bot")).to_be_focused()
     page.keyboard.type("And")  # written on while the delivery is looked at
     telegram.wait_for(lambda: "Is the mast up again?" in telegram.texts(1000))
-    expect(page.locator(".bubble").last).to_contain_text("delivered")
-    expect(page.locator("#admin-news")).to_have_text("Your last message: delivered")
+    expect(page.locator(".bubble").last).to_contain_text("ada, as the bot")
+    expect(page.locator("#admin-news")).to_have_text("Your last message: sent")
     expect(page.get_by_label("Answer as the bot")).to_have_value("And")
     expect(page.get_by_label("Answer as the bot")).to_be_focused()
     tab_to(page, "Block", back=True)

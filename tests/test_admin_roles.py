@@ -73,6 +73,8 @@ ADMIN = {
         "admin.show": 200,
         "admin.history": 200,
         "admin.confirm_delete": 200,
+        "admin.asked_of_one": 302,  # to the row
+        "admin.asked_of_many": 302,  # to the list
         "admin.conversation": 302,  # to the person's page, unless htmx asks
     },
     "POST": {

@@ -48,6 +48,38 @@ def admin(client: FlaskClient, make_account: Callable[..., Any], login: Callable
     return login(client, make_account())
 
 
+def test_updates_name_the_person_whatever_they_hold(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1)
+    sender = {"from": {"id": 1}, "text": "hello"}
+    payloads = [
+        {"message": sender},
+        {"edited_message": sender},
+        {"callback_query": {"from": {"id": 1}, "data": "undo"}},
+        {"message": {"from": {"id": 99}}},  # whom an admin has deleted
+        {"message": {"from": {"id": "1x"}}},
+        {"message": {"from": {"id": 10**30}}},
+        {"message": {"from": [1]}},
+        {"message": 7},
+        [],
+        7,
+    ]
+    with engine.begin() as connection:
+        rows = [{"update_id": number, "payload": payload} for number, payload in enumerate(payloads, 1)]
+        connection.execute(sa.insert(TelegramUpdate), rows)
+    page = admin.get("/admin/updates/?sort=update_id").text
+    assert page.count('<a href="/admin/users/1">Ann1 Lee</a>') == 3
+    assert '<a href="/admin/users/1">Ann1 Lee</a>' in admin.get("/admin/updates/3").text
+    assert admin.get("/admin/updates/7").status_code == 200
+
+
+def test_a_long_message_s_title_says_that_there_is_more(admin: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        add_message(connection, 1, text="the wind blows hard " * 5)
+        add_message(connection, 2, text="x" * 80)
+    assert f"{('the wind blows hard ' * 5)[:79].rstrip()}…</h1>" in admin.get("/admin/messages/1").text
+    assert f"{'x' * 80}</h1>" in admin.get("/admin/messages/2").text
+
+
 def test_a_bot_user_goes_and_what_they_wrote_stays(admin: FlaskClient, engine: Engine) -> None:
     add_users(engine, 2)
     with engine.begin() as connection:

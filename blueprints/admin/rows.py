@@ -16,6 +16,7 @@ from blueprints.admin.pages import (
     page,
     row_or_404,
     row_url,
+    say,
     settings,
 )
 from blueprints.admin.panels import panel_values
@@ -54,7 +55,7 @@ def save_new(slug: str) -> ResponseReturnValue:
     except Refused as error:
         return add_page(table, editor, typed, error.complaints, 422)
     title = row_or_404(table, key)["title"]
-    flash(f"The {table.one} “{title}” is added.", "success")
+    say(f"The {table.one} “{{title}}” is added.", "success", title, row_url(table, key))
     return redirect(after_saving(table, key), 303)
 
 
@@ -117,7 +118,8 @@ def save(slug: str, key: str) -> ResponseReturnValue:
         return row_page(table, number, typed, error.complaints, request.form.get("seen", ""), 422)
     except ChangedMeanwhile as error:
         return row_page(table, number, typed, dict(error.complaints), error.seen, 409)
-    flash(f"The {table.one} “{row_or_404(table, number)['title']}” is saved.", "success")
+    title = row_or_404(table, number)["title"]
+    say(f"The {table.one} “{{title}}” is saved.", "success", title, row_url(table, number))
     return redirect(after_saving(table, number), 303)
 
 

@@ -136,18 +136,27 @@ class Deletion:
 class Action:
     """Something to do with chosen rows. run: does it to these, in the transaction it is given, and returns how many it
     changed; it writes down the changes. asks: a question to confirm, with {count} in it. alone: `run` makes its own
-    transactions (and is given none), and does no harm when it is called for the same rows again."""
+    transactions (and is given none), and does no harm when it is called for the same rows again.
+
+    done_one, none_one: what is said where a row's own page, or the overview, offered it; {title} becomes a link to the
+    row. sees: the column whose value was on that page: where it is another one by now, nothing is done before
+    whoever pressed the button knows. next: of which row it is the next step.
+    """
 
     name: str
     label: str
     run: Callable[[Work, Sequence[Any]], int]
     done: str  # "{count} allowed"
     none: str = "Nothing had to be changed."  # said where it has changed none of them
+    done_one: str = "{title}: done."
+    none_one: str = "Nothing had to be changed."
     asks: str = ""
     danger: bool = False
     alone: bool = False
     # Whether a row's own page offers it; of the row as the list shows it.
     fits: Callable[[Mapping[str, Any]], bool] = lambda _row: True
+    sees: str = ""
+    next: Callable[[Mapping[str, Any]], bool] = lambda _row: False
 
 
 @dataclass(frozen=True)

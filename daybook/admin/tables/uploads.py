@@ -99,7 +99,7 @@ UPLOADS = Table(
         Column("bytes", "Size", Upload.bytes_done, "bytes", in_list=False),
         Column("duplicates", "Readings that were there already", Upload.readings_duplicate, "number", in_list=False),
         Column("finished_at", "Ended", Upload.finished_at, "time", in_list=False),
-        Column("error", "Error", Upload.error, in_list=False),
+        Column("error", "Error", Upload.error, "long", in_list=False),
     ),
     order="-created_at",
     search=(Contains(Upload.filename), Contains(Source.name), Number(Upload.__table__.c.id)),
