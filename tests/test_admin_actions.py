@@ -129,7 +129,7 @@ def test_an_action_on_a_row_s_own_page(admin: FlaskClient, engine: Engine) -> No
 
 def test_what_was_done_to_one_row_is_said_with_a_link_to_it(admin: FlaskClient, engine: Engine) -> None:
     add_users(engine, 1, first_name="<b>Hugo")
-    admin.post("/admin/users/1/do/allow", data={"to": "index", "seen": "pending"})
+    admin.post("/admin/users/1/do/allow", data={"to": "index", "saw": "pending"})
     page = admin.get("/admin/").text
     assert '<a class="alert-link break" href="/admin/users/1">&lt;b&gt;Hugo Lee</a> is allowed.' in page
     assert 'id="said" tabindex="-1"' in page  # where the address leads, and the keyboard goes on from
@@ -144,9 +144,9 @@ def test_a_stale_page_does_not_overrule_a_colleague_in_silence(
 ) -> None:
     add_users(engine, 1)
     other = login(admin.application.test_client(), make_account("root"))
-    assert 'name="seen" value="pending"' in other.get("/admin/").text
-    admin.post("/admin/users/1/do/allow", data={"to": "index", "seen": "pending"})
-    late = {"to": "index", "seen": "pending"}
+    assert 'name="saw" value="pending"' in other.get("/admin/").text
+    admin.post("/admin/users/1/do/allow", data={"to": "index", "saw": "pending"})
+    late = {"to": "index", "saw": "pending"}
     asks = other.post("/admin/users/1/do/block", data=late)
     assert asks.status_code == 409
     assert "ada allowed Ann1 Lee since you opened the page" in asks.text
@@ -154,7 +154,7 @@ def test_a_stale_page_does_not_overrule_a_colleague_in_silence(
     assert other.post("/admin/users/1/do/allow", data=late).status_code == 303
     assert flashed(other) == ["ada allowed Ann1 Lee before you."]
     assert len(entries(engine)) == 1
-    agreed = {"to": "index", "seen": hidden(asks, "seen")}
+    agreed = {"to": "index", "saw": hidden(asks, "saw")}
     assert other.post("/admin/users/1/do/block", data=agreed).location == "/admin/#said"
     assert status_of(engine) == {1: "blocked"}
 

@@ -27,6 +27,30 @@ def ada(engine: Engine, make_account: Callable[..., Person]) -> Person:
     return make_account()
 
 
+def test_the_skip_link_leads_past_the_menu(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.goto("/admin/users/")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert focused(page) == "admin-page"
+    tab_to(page, "Add a bot user", most=1)
+
+
+def test_the_keyboard_goes_on_from_what_was_done(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.goto("/admin/")
+    name = page.locator(".waiting a[href^='/admin/users/']").first.inner_text()
+    tab_to(page, f"Allow {name}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text(f"{name} is allowed.")
+    expect(page.locator("#said")).to_be_focused()
+    expect(page.locator(".site-header")).to_be_in_viewport()
+    tab_to(page, name, most=1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
 def test_a_list_by_the_keyboard_alone(page: Page, ada: Person) -> None:
     sign_in(page, ada)
     page.goto("/admin/users/")
@@ -88,7 +112,7 @@ def test_a_list_by_the_keyboard_alone(page: Page, ada: Person) -> None:
     expect(page.get_by_role("button", name="Delete for good")).to_be_visible()
     tab_to(page, "Delete for good")
     page.keyboard.press("Enter")
-    expect(page.locator(".alert")).to_contain_text("50 deleted.")
+    expect(page.locator(".alert")).to_contain_text("50 bot users deleted.")
 
 
 def test_a_form_and_a_conversation_by_the_keyboard_alone(
@@ -134,7 +158,7 @@ def test_a_form_and_a_conversation_by_the_keyboard_alone(
     expect(page.get_by_label("Answer as the bot")).to_be_focused()
     tab_to(page, "Block", back=True)
     page.keyboard.press("Enter")
-    expect(page.locator(".alert")).to_contain_text("1 blocked.")
+    expect(page.locator(".alert")).to_contain_text("is blocked.")
 
 
 def test_ticks_between_two_clicks(page: Page, ada: Person) -> None:

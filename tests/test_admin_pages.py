@@ -189,10 +189,10 @@ def test_the_audit_reads_in_words(new_page: Callable[..., Page], ada: Person, en
     page.go_back()
     assert page.get_by_role("link", name="2", exact=True).count() == 0  # it is gone
     assert re.search(r":\d\d:\d\d", page.locator("tbody th").first.inner_text())
-    page.get_by_role("row").filter(has_text="send again").locator("th a").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("send again message 1")
+    page.get_by_role("row").filter(has_text="sent again").locator("th a").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("sent again message 1")
     expect(page.locator(".details .change").first).to_have_text("status: gone → queued")
-    expect(page.locator(".details .change").last).to_have_text(f"error: {('blocked ' * 30).strip()} → nothing")
+    expect(page.locator(".details .change").last).to_have_text(f"error: {('blocked ' * 30).strip()} → empty")
     assert page.locator(".details .json").count() == 0
     expect(page.locator(".details").get_by_role("link", name="1", exact=True)).to_be_visible()
     check_accessible(page)

@@ -32,6 +32,7 @@ from daybook.admin import asked as asking
 from daybook.admin import csv_files, deleting, histories, jobs, listing
 from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, Seen, SeenOtherwise, run_later, run_now, run_on_one
 from daybook.admin.described import Action, Key, Refused, Table
+from daybook.admin.tables import BY_SLUG
 from daybook.extensions import db
 from daybook.models import Account, Job
 
@@ -47,7 +48,7 @@ def act_on_one(slug: str, key: str, name: str) -> ResponseReturnValue:
     action = find_action(table, name)
     back = url_for("admin.index") if request.form.get("to") == "index" else row_url(table, number)
     try:
-        seen = request.form.get("seen")
+        seen = request.form.get("saw")
         changed = run_on_one(db.engine, settings(), table, action, number, current_user.id, seen)
     except Refused as error:
         flash(str(error), "danger")
@@ -163,7 +164,7 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
         except deleting.NotAsShown:
             problem = "Something else would go now than this page has shown. Look again."
         else:
-            flash(f"{count:,} deleted.", "success")
+            flash(f"{table.counted(count)} deleted.", "success")
             return redirect(list_url(table, request.args), 303)
     status = 409 if problem else 200
     return page(
@@ -229,8 +230,10 @@ def job(job_id: int) -> ResponseReturnValue:
         found = connection.execute(query.where(Job.id == min(job_id, 2**31 - 1))).first()
     if found is None:
         abort(404, f"There is no job {job_id}.")
+    table = BY_SLUG.get(found.parameters.get("table", ""))
+    chosen_from = (table.many, list_url(table, found.parameters.get("arguments", {}))) if table else None
     template = "admin/job_part.html" if wants_fragment() else "admin/job.html"
-    return page(template, job=found, open=found.status in jobs.OPEN, back=back_text())
+    return page(template, job=found, chosen_from=chosen_from, open=found.status in jobs.OPEN, back=back_text())
 
 
 @bp.post("/jobs/<int:job_id>/cancel")

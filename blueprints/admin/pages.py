@@ -17,7 +17,7 @@ from daybook.admin import asked as asking
 from daybook.admin.addresses import RowKey
 from daybook.admin.described import Key, Table
 from daybook.admin.listing import find_row
-from daybook.admin.tables import BY_SLUG, TABLES, messages, uploads
+from daybook.admin.tables import BY_SLUG, TABLES, history, messages, uploads
 from daybook.config import Settings
 from daybook.extensions import db
 from daybook.times import TimeError, zone_named
@@ -156,6 +156,7 @@ def words() -> dict[str, Any]:
         "which": which,
         "said_of": said_of,
         "deeds": audit.DEEDS,
+        "job_words": history.JOB_STATUSES,
     }
 
 
@@ -179,4 +180,5 @@ def which(object_type: str, object_repr: str) -> str:
 
 def said_of(entry: Mapping[str, Any]) -> str:
     """An entry of the audit as a title."""
-    return f"{entry['action']} {entry['object_type']} {which(entry['object_type'], entry['object_repr'])}"
+    did = audit.DEEDS.get(entry["action"], entry["action"])
+    return f"{did} {entry['object_type']} {which(entry['object_type'], entry['object_repr'])}"

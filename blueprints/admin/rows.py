@@ -25,6 +25,7 @@ from daybook import accounts, passwords, sql
 from daybook.admin import deleting, histories
 from daybook.admin.bulk import DELETE, Chosen, run_later
 from daybook.admin.described import Key, Refused, Table
+from daybook.admin.listing import find_row
 from daybook.admin.row_forms import ChangedMeanwhile, Editor, Gone
 from daybook.extensions import db
 
@@ -141,7 +142,7 @@ def row_page(
             except Gone:
                 abort(404, f"There is no {table.one} {key} any more; somebody has deleted it.")
             values = {
-                "fields": editor.fields(False),
+                "fields": editor.fields_of(now),
                 "form": typed if typed is not None else now,
                 "seen": seen or mark,
                 "options": editor.options(connection, False),
@@ -182,8 +183,13 @@ def history(slug: str, key: str) -> ResponseReturnValue:
     before = request.args.get("before", type=int)
     with sql.only_reading(), db.engine.connect() as connection:
         entries = histories.of(connection, table.object_type, number, 51, before)
+        row = find_row(connection, table, number)
+    # Of a row that is gone, what it was called last.
+    title = row["title"] if row else entries[0].object_repr if entries else f"{table.one} {number}"
     older = entries[49].id if len(entries) > 50 else None
-    return page("admin/history.html", table=table, key=number, list=entries[:50], older=older, back=back_text())
+    return page(
+        "admin/history.html", table=table, key=number, title=title, list=entries[:50], older=older, back=back_text()
+    )
 
 
 # --- deleting -----------------------------------------------------------------------------------------------------

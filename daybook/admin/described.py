@@ -73,7 +73,8 @@ class Column:
 @dataclass(frozen=True)
 class Field:
     """An input of a form. longest: in characters. options: value to label; of a text, what is
-    suggested while it is typed. when: which of the two forms has it."""
+    suggested while it is typed. when: which of the two forms has it. stays_blank: whether it may stay blank where a row
+    is changed in which it was, although it is required. more: an endpoint and words, a link behind the hint."""
 
     name: str
     label: str
@@ -84,6 +85,8 @@ class Field:
     options: Mapping[str, str] | Callable[[Connection], Mapping[str, str]] = field(default_factory=dict)
     when: Literal["both", "add", "change"] = "both"
     default: Any = ""
+    stays_blank: bool = False
+    more: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,11 @@ class Table:
     def found_in(self) -> Any:
         """What search and filters look at: the table by itself where that is enough, which its indexes serve best."""
         return self.rows if self.joined else self.key.table
+
+    def counted(self, many: int) -> str:
+        """So many rows, within a sentence: "1 bot user", "1,200 API tokens"."""
+        several = self.many if self.many[:2].isupper() else self.many.lower()
+        return f"{many:,} {self.one if many == 1 else several}"
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

@@ -12,7 +12,7 @@ from daybook import audit, deleted_messages, outbox, updates
 from daybook.admin.described import Action, Column, Deletion, Going, Table, Work, count_where
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
 from daybook.admin.searching import Contains, Number, Through
-from daybook.admin.tables.users import TITLE, title_of
+from daybook.admin.tables.users import TITLE, TOLD_APART, title_of
 from daybook.models import Chat, Message, MessageReading, TelegramUpdate, TelegramUser, utc_now
 
 # Telegram delivers an update again for a day; without its row it would be acted on twice.
@@ -153,13 +153,22 @@ MESSAGES = Table(
             (TelegramUser.first_name, TelegramUser.last_name, TelegramUser.username),
         ),
     ),
-    search_hint="Words of the text, or the sender's name",
+    search_hint="Text, or the sender's name",
     filters=(
         by_value("direction", "Direction", Message.direction, {"in": "To the bot", "out": "From the bot"}),
         by_value("status", "Status", Message.status, STATUSES),
         Dates("sent_at", "Time", Message.sent_at),
-        Related("sender", "Sender", Message.sender_id, TelegramUser.user_id, TITLE, whole_number),
-        Related("chat", "Chat", Message.chat_id, Chat.chat_id, Chat.title, whole_number, "Title or id"),
+        Related("sender", "Sender", Message.sender_id, TelegramUser.user_id, TITLE, whole_number, told=TOLD_APART),
+        Related(
+            "chat",
+            "Chat",
+            Message.chat_id,
+            Chat.chat_id,
+            Chat.title,
+            whole_number,
+            "Title or id",
+            told=sa.func.coalesce(sa.func.nullif(Chat.title, "") + ", ", "") + sa.cast(Chat.chat_id, sa.String),
+        ),
     ),
     actions=(
         Action(
@@ -170,6 +179,7 @@ MESSAGES = Table(
             done_one="The message “{title}” is queued to be sent again.",
             none_one="The message “{title}” does not wait to be sent again: somebody was faster, or it was sent.",
             fits=lambda row: row["direction"] == "out" and row["status"] in ("failed", "gone"),
+            next=lambda row: row["direction"] == "out" and row["status"] == "failed",
         ),
     ),
     deletion=Deletion(_delete, _going),
@@ -219,6 +229,7 @@ UPDATES = Table(
             none_one="The {title} is not handled: it failed once more and says why, or was handled before.",
             alone=True,
             fits=lambda row: row["processed_at"] is None,
+            next=lambda row: row["processed_at"] is None,
         ),
     ),
     deletion=Deletion(_delete_updates, _of_updates, _young),

@@ -34,6 +34,12 @@ def title_of(person: Any) -> Any:
 
 
 TITLE = title_of(TelegramUser)
+# The same with what only they have: "Ada Meier, @ada", or their id.
+TOLD_APART = (
+    TITLE
+    + ", "
+    + sa.func.coalesce("@" + sa.func.nullif(TelegramUser.username, ""), sa.cast(TelegramUser.user_id, sa.String))
+)
 
 
 def _add(work: Work, values: Mapping[str, Any]) -> int:
@@ -130,6 +136,7 @@ USERS = Table(
                 "last_name",
                 "Last name",
                 longest=people.MAX_NAME,
+                stays_blank=True,
                 hint="Telegram does without one; here it tells people apart. Their next message brings its names.",
             ),
             Field("status", "Status", "choice", options=STATUSES, when="add", default="allowed"),
