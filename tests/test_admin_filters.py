@@ -263,11 +263,11 @@ def test_whom_most_messages_are_from_is_offered_with_their_number(
             add_message(connection, number, sender_id=sender, status="failed" if number < 16 else "handled")
         add_message(connection, 31, sender_id=12, chat_id=-7)
     page = look(engine, MESSAGES, {})
-    assert offered(page, "sender")[0] == ("id:1", "Ann1 Lee", 8, True)
-    assert ("id:12", "Ann12 Lee", 1, False) in offered(page, "sender")
-    assert offered(page, "chat") == [("id:1", "Hut", 8, True), ("id:-7", "-7", 1, False)]
+    assert offered(page, "sender")[0] == ("id:1", "Ann1 Lee, 1", 8, True)
+    assert ("id:12", "Ann12 Lee, 12", 1, False) in offered(page, "sender")
+    assert offered(page, "chat") == [("id:1", "Hut, 1", 8, True), ("id:-7", "-7", 1, False)]
     page = look(engine, MESSAGES, {"status": "failed"})
-    assert sorted(offered(page, "sender")) == [("id:1", "Ann1 Lee", 5, False), ("id:2", "Ann2 Lee", 5, False)]
+    assert sorted(offered(page, "sender")) == [("id:1", "Ann1 Lee, 1", 5, False), ("id:2", "Ann2 Lee, 2", 5, False)]
     for value, label, count, _ in offered(page, "sender"):
         there = look(engine, MESSAGES, {"status": "failed", "sender": value})
         assert there.count == min(count or 0, most_keys)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 
 from daybook.admin import addresses, listing
 from daybook.admin.tables import BY_SLUG, TABLES
-from daybook.models import Account, ApiToken, AuditEntry, Counter, FileType, TelegramUpdate, TelegramUser, Upload
+from daybook.models import Account, ApiToken, AuditEntry, Counter, FileType, Job, TelegramUpdate, TelegramUser, Upload
 from tests.admin_rows import NOON, add_message, add_source, add_users, keys_of, keys_on, look, walk, walk_back
 
 USERS, COUNTERS = BY_SLUG["users"], BY_SLUG["counters"]
@@ -152,6 +152,8 @@ def test_every_table_can_be_sorted_by_each_of_its_headings(engine: Engine, monke
             connection.execute(sa.insert(Account).values(account))
             token = {"account_id": (number + 1) // 2, "name": "t", "token_hash": f"{number}"}
             connection.execute(sa.insert(ApiToken).values(token))
+            job = {"title": "Allow", "task": "rows", "created_at": NOON + timedelta(hours=number % 2)}
+            connection.execute(sa.insert(Job).values(job))
     for table in TABLES:
         for column in table.columns:
             for sign in ("", "-") if column.sort else ():

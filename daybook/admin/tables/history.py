@@ -83,7 +83,7 @@ JOBS = Table(
     title=Job.title,
     rows=sa.outerjoin(Job, Account, Account.id == Job.account_id),
     columns=(
-        Column("title", "What", Job.title),
+        Column("what", "What", Job.title),
         Column("status", "Status", sa.case(JOB_STATUSES, value=Job.status, else_=Job.status)),
         Column("by", "Begun by", Account.username, link="accounts", link_key=Account.id, missing="gone"),
         Column("total", "Rows", Job.total, "number"),
