@@ -8,6 +8,7 @@ from sqlalchemy.engine import Engine
 
 from daybook.models import utc_now
 from tests.admin_book import fill, focused, start_with_bot, tab_to, titles
+from tests.browser import check_page
 from tests.conftest import LiveServer, PageProblems, Person, sign_in
 from tests.telegram_standin import TelegramStandin
 
@@ -182,6 +183,7 @@ def test_one_filter_is_open_at_a_time_and_stays_so_while_there_is_more_to_choose
     expect(page.locator("#filter-created_at")).to_be_focused()
     month = page.locator(".filter[open] a[id^=choice-created_at-]").last
     expect(month).to_be_visible()  # the months of the year
+    check_page(page)
     month.click()
     page.wait_for_url(f"**created_at={year}-*")
     page.locator(".filter[open] a[id^=choice-created_at-]").last.click()
