@@ -18,6 +18,29 @@ from daybook.models import Account, AuditEntry, utc_now
 
 REPR_LENGTH = 200
 MAX_NOTED = 16 * 1024  # bytes of one change as JSON, before and after together, that an entry keeps
+# What an action is called where it is told of: "ada allowed Hugo". An action that is not here has its own name.
+DEEDS = {
+    "allow": "allowed",
+    "block": "blocked",
+    "broadcast": "began",
+    "cancel": "ended early",
+    "change": "changed",
+    "correct": "corrected",
+    "create": "added",
+    "delete": "deleted",
+    "fail": "gave up",
+    "handle again": "handled again",
+    "import": "imported",
+    "password": "set password of",
+    "put back": "put back",
+    "record": "recorded",
+    "replace": "replaced",
+    "revoke": "ended",
+    "send again": "sent again",
+    "take back": "took back",
+    "undo": "undid",
+    "write to": "wrote to",
+}
 ORIGINS = {"page": "Pages", "api": "API", "command": "Command line", "chat": "Chat", "daybook": "Daybook itself"}
 
 

@@ -258,7 +258,8 @@ class Message(Base):
 
     direction in: received, handled, ignored or failed. direction out: queued, sending, sent, failed, or gone (the
     person has blocked the bot, or the chat is no more). method and payload: the Bot API's method, and its parameters
-    beside chat_id and text.
+    beside chat_id and text. written_by: the name that the admin who wrote it had then; None where the bot says it of
+    itself.
     """
 
     __tablename__ = "message"
@@ -291,6 +292,7 @@ class Message(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)
+    written_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class DeletedMessage(Base):

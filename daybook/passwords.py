@@ -14,6 +14,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 PASSWORD_LENGTH = (8, 128)
+_MOST_GUESSED = 40  # characters of a password that are looked at for words, dates, repeats and the keyboard's rows
+_SCORE = 2  # zxcvbn's, from 0 to 4: below it, a million guesses are enough
 PasswordHash = NewType("PasswordHash", str)
 
 # 19 MiB, two passes: OWASP's choice where several people may log in at once on a small machine.
@@ -34,6 +36,8 @@ def password_complaints(password: str, username: str = "") -> list[str]:
         complaints.append("The password is only digits; put some letters or words in.")
     if password.lower() in _common_passwords():
         complaints.append("The password is one of the most common ones; several words in a row are hard to guess.")
+    elif not complaints and (why := _guessed(password)) is not None:
+        complaints.append(f"The password can be guessed soon. {why} Several words in a row are hard to guess.")
     if username and len(password) <= longest and _alike(password, username):
         complaints.append("The password is too much like the name; choose one that does not come from it.")
     return complaints
@@ -41,6 +45,14 @@ def password_complaints(password: str, username: str = "") -> list[str]:
 
 def _characters(count: int) -> str:
     return "1 character" if count == 1 else f"{count} characters"
+
+
+def _guessed(password: str) -> str | None:
+    """Why a million guesses would find it, "" where that cannot be said; None where they would not."""
+    from zxcvbn import zxcvbn
+
+    found = zxcvbn(password[:_MOST_GUESSED])  # a longer beginning takes its time, and no more than that is needed
+    return None if found["score"] >= _SCORE else str(found["feedback"]["warning"] or "")
 
 
 def _alike(password: str, username: str) -> bool:

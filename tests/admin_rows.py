@@ -97,7 +97,7 @@ def complaints_on(page: TestResponse) -> list[str]:
 def flashed(client: FlaskClient) -> list[str]:
     """What the next page would say of what was done."""
     with client.session_transaction() as session:
-        return [text for _, text in session.pop("_flashes", [])]
+        return [html.unescape(re.sub("<[^>]*>", "", text)) for _, text in session.pop("_flashes", [])]
 
 
 def change_form(client: FlaskClient, path: str, **typed: str) -> dict[str, str]:

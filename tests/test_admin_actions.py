@@ -24,6 +24,7 @@ from tests.admin_rows import (
     add_chat,
     add_message,
     add_users,
+    change_form,
     complaints_on,
     flashed,
     hidden,
@@ -120,10 +121,53 @@ def test_nothing_is_done_when_nobody_knows_to_what(admin: FlaskClient, engine: E
 
 def test_an_action_on_a_row_s_own_page(admin: FlaskClient, engine: Engine) -> None:
     add_users(engine, 2)
-    assert admin.post("/admin/users/1/do/block").location == "/admin/users/1"
-    assert admin.post("/admin/users/2/do/allow", data={"to": "index"}).location == "/admin/"
+    assert admin.post("/admin/users/1/do/block").location == "/admin/users/1#said"
+    assert admin.post("/admin/users/2/do/allow", data={"to": "index"}).location == "/admin/#said"
     assert status_of(engine) == {1: "blocked", 2: "allowed"}
     assert scalar(engine, sa.select(TelegramUser.approved_by).where(TelegramUser.user_id == 2)) == 1
+
+
+def test_what_was_done_to_one_row_is_said_with_a_link_to_it(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1, first_name="<b>Hugo")
+    admin.post("/admin/users/1/do/allow", data={"to": "index", "saw": "pending"})
+    page = admin.get("/admin/").text
+    assert '<a class="alert-link break" href="/admin/users/1">&lt;b&gt;Hugo Lee</a> is allowed.' in page
+    assert 'id="said" tabindex="-1"' in page  # where the address leads, and the keyboard goes on from
+    admin.post("/admin/users/1", data=change_form(admin, "/admin/users/1", first_name="Ida", last_name="Lee"))
+    assert (
+        '“<a class="alert-link break" href="/admin/users/1">Ida Lee</a>” is saved.' in admin.get("/admin/users/").text
+    )
+
+
+def test_a_stale_page_does_not_overrule_a_colleague_in_silence(
+    admin: FlaskClient, engine: Engine, make_account: Callable[..., Any], login: Callable[..., Any]
+) -> None:
+    add_users(engine, 1)
+    other = login(admin.application.test_client(), make_account("root"))
+    assert 'name="saw" value="pending"' in other.get("/admin/").text
+    admin.post("/admin/users/1/do/allow", data={"to": "index", "saw": "pending"})
+    late = {"to": "index", "saw": "pending"}
+    asks = other.post("/admin/users/1/do/block", data=late)
+    assert asks.status_code == 409
+    assert "ada allowed Ann1 Lee since you opened the page" in asks.text
+    assert status_of(engine) == {1: "allowed"}
+    assert other.post("/admin/users/1/do/allow", data=late).status_code == 303
+    assert flashed(other) == ["ada allowed Ann1 Lee before you."]
+    assert len(entries(engine)) == 1
+    agreed = {"to": "index", "saw": hidden(asks, "saw")}
+    assert other.post("/admin/users/1/do/block", data=agreed).location == "/admin/#said"
+    assert status_of(engine) == {1: "blocked"}
+
+
+def test_the_address_of_a_question_can_be_opened_again(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1)
+    for address, leads in (
+        ("/admin/users/act?status=pending", "/admin/users/?status=pending"),
+        ("/admin/users/1/do/allow", "/admin/users/1"),
+        ("/admin/users/1/answer", "/admin/users/1"),
+        ("/admin/accounts/1/password", "/admin/accounts/1"),
+    ):
+        assert (admin.get(address).status_code, admin.get(address).location) == (302, leads)
 
 
 def test_more_than_two_hundred_rows_become_a_job(admin: FlaskClient, engine: Engine) -> None:
@@ -189,7 +233,7 @@ def test_given_up_messages_are_sent_again_and_failed_updates_handled_again(admin
         ]
         assert connection.scalar(sa.select(sa.func.count()).where(TelegramUpdate.processed_at.is_(None))) == 0
     assert admin.post("/admin/updates/2/do/handle-again").status_code == 303
-    assert flashed(admin) == ["Nothing was handled: what still fails says why, and the others had been handled before."]
+    assert flashed(admin) == ["The update 2 is not handled: it failed once more and says why, or was handled before."]
     query = sa.select(AuditEntry.object_id).where(AuditEntry.action == "handle again")
     with engine.connect() as connection:
         assert list(connection.scalars(query)) == ["1"]

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from daybook import people
 from daybook.admin import conversations, jobs
 from daybook.config import Settings
-from daybook.models import AuditEntry, Chat, Job, Message, TelegramUser, utc_now
+from daybook.models import Account, AuditEntry, Chat, Job, Message, TelegramUser, utc_now
 from tests.admin_rows import hidden, wait_for_job
 from tests.conftest import PASSWORD, Person
 from tests.telegram_standin import BLOCKED, TelegramStandin, silent
@@ -82,6 +82,35 @@ def test_an_answer_goes_out_and_its_delivery_is_shown(
     assert entry.changes == {"text": [None, "Is the mast\nup again?"]}
 
 
+def test_it_is_told_which_admin_wrote_as_the_bot(
+    admin: FlaskClient, book: Book, engine: Engine, telegram: TelegramStandin, make_account: Callable[..., Person]
+) -> None:
+    greet(book, Phone(), telegram)
+    admin.post("/admin/users/1001/answer", data={"text": "Is the mast up again?"})
+    with engine.begin() as connection:
+        mine = connection.execute(sa.select(Message).where(Message.text.startswith("Is the mast"))).one()
+        # The name stays when the account goes.
+        connection.execute(sa.update(Account).values(username="somebody else"))
+    assert mine.written_by == "ada"
+    page = admin.get("/admin/users/1001").text
+    assert page.count("ada, as the bot") == 1  # and not what the bot says of itself
+    assert "ada, as the bot" in admin.get(f"/admin/messages/{mine.id}").text
+    assert "ada, as the bot" in admin.get("/admin/messages/").text
+
+
+def test_a_message_leads_to_the_conversation(
+    admin: FlaskClient, book: Book, engine: Engine, telegram: TelegramStandin
+) -> None:
+    greet(book, Phone(), telegram)
+    with engine.connect() as connection:
+        answer = connection.scalar(sa.select(Message.id).where(Message.direction == "out"))
+    page = admin.get(f"/admin/messages/{answer}").text
+    assert '<a href="/admin/users/1001#conversation">The conversation with Anna Meyer</a>' in page
+    row = re.search(r"(?s)<tr>(?:(?!</tr>).)*the bot.*?</tr>", admin.get("/admin/messages/").text)
+    assert row
+    assert '<a href="/admin/users/1001">Anna Meyer</a>' in row[0]  # also of what the bot has said
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -120,8 +149,8 @@ def test_the_longest_text_arrives_whole(
     with engine.connect() as connection:
         sent = connection.scalar(sa.select(sa.func.max(Message.id)))
     path = f"/admin/users/1001/conversation?sent={sent}"
-    assert path in response.text or "Your last message: delivered" in response.text  # where it was quick
-    assert "Your last message: delivered" in admin.get(path, headers=HTMX).text
+    assert path in response.text or "Your last message: sent" in response.text  # where it was quick
+    assert "Your last message: sent" in admin.get(path, headers=HTMX).text
     greet(book, phone, telegram)  # what the bot says by itself is not mine
     telegram.wait_for(lambda: outgoing(engine)[-1][1] == "sent")
     assert "Your last message" not in admin.get("/admin/users/1001").text
@@ -302,6 +331,7 @@ def test_a_broadcast_is_shown_first_and_reaches_everybody_once(
     assert "The &lt;b&gt;river&lt;/b&gt; rises" in page
     with crowd.connect() as connection:
         entries = connection.execute(sa.select(AuditEntry).where(AuditEntry.action == "broadcast")).all()
+        assert set(connection.scalars(sa.select(Message.written_by))) == {"ada"}
     assert [entry.changes["text"][1] for entry in entries] == ["The <b>river</b> rises"]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from daybook.admin import listing, searching
 from daybook.admin.tables import BY_SLUG
-from daybook.models import Message, Source, TelegramUser
+from daybook.models import AuditEntry, Message, Source, TelegramUser
 from tests.admin_rows import NOON, add_chat, add_message, add_source, add_users, keys_of, look, walk
 
 USERS, MESSAGES = BY_SLUG["users"], BY_SLUG["messages"]
@@ -233,9 +233,10 @@ def test_a_name_that_several_have_offers_each_of_them(engine: Engine) -> None:
     with engine.begin() as connection:
         for number in range(1, 4):
             add_message(connection, number, sender_id=number)
+        connection.execute(sa.update(TelegramUser).where(TelegramUser.user_id == 3).values(username="ann"))
     page = look(engine, MESSAGES, {"sender": "ann"})
     facet = next(one for one in page.facets if one.filter.name == "sender")
-    assert sorted(each.choice.label for each in facet.choices) == ["Ann1 Lee", "Ann2 Lee", "Ann3 Lee"]
+    assert sorted(each.choice.label for each in facet.choices) == ["Ann1 Lee, 1", "Ann2 Lee, 2", "Ann3 Lee, @ann"]
     one = facet.choices[0].choice.value
     assert keys_of([look(engine, MESSAGES, {"sender": one})]) == [int(one.removeprefix("id:"))]
 
@@ -262,11 +263,11 @@ def test_whom_most_messages_are_from_is_offered_with_their_number(
             add_message(connection, number, sender_id=sender, status="failed" if number < 16 else "handled")
         add_message(connection, 31, sender_id=12, chat_id=-7)
     page = look(engine, MESSAGES, {})
-    assert offered(page, "sender")[0] == ("id:1", "Ann1 Lee", 8, True)
-    assert ("id:12", "Ann12 Lee", 1, False) in offered(page, "sender")
-    assert offered(page, "chat") == [("id:1", "Hut", 8, True), ("id:-7", "-7", 1, False)]
+    assert offered(page, "sender")[0] == ("id:1", "Ann1 Lee, 1", 8, True)
+    assert ("id:12", "Ann12 Lee, 12", 1, False) in offered(page, "sender")
+    assert offered(page, "chat") == [("id:1", "Hut, 1", 8, True), ("id:-7", "-7", 1, False)]
     page = look(engine, MESSAGES, {"status": "failed"})
-    assert sorted(offered(page, "sender")) == [("id:1", "Ann1 Lee", 5, False), ("id:2", "Ann2 Lee", 5, False)]
+    assert sorted(offered(page, "sender")) == [("id:1", "Ann1 Lee, 1", 5, False), ("id:2", "Ann2 Lee, 2", 5, False)]
     for value, label, count, _ in offered(page, "sender"):
         there = look(engine, MESSAGES, {"status": "failed", "sender": value})
         assert there.count == min(count or 0, most_keys)
@@ -319,6 +320,35 @@ def test_counts_that_take_too_long_are_left_out_and_the_rows_are_shown(
     assert len(page.rows) == 3
     assert {each.count for facet in page.facets for each in facet.choices} == {None}
     assert [each.choice.value for each in page.facets[0].choices] == ["pending", "allowed", "blocked"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("account", ["1"]),
+        ("changed account", ["1"]),
+        ("change account", ["1"]),  # as the audit keeps it
+        ("bot user", ["2"]),
+        ("added", ["2", "3"]),
+        ("command line", ["3"]),
+        ("ada pages", ["1", "2"]),
+        ("set password", ["4"]),
+        ("allowed sensor", []),
+    ],
+)
+def test_the_audit_is_searched_for_what_its_list_shows(engine: Engine, words: str, found: list[str]) -> None:
+    rows = [
+        ("change", "account", "page"),
+        ("create", "bot user", "page"),
+        ("create", "sensor", "command"),
+        ("password", "token", "api"),
+    ]
+    with engine.begin() as connection:
+        for number, (action, object_type, origin) in enumerate(rows, 1):
+            values = {"action": action, "object_type": object_type, "origin": origin, "object_id": str(number)}
+            connection.execute(sa.insert(AuditEntry).values(actor="ada", object_repr=f"x{number}", **values))
+    page = look(engine, BY_SLUG["audit"], {"q": words})
+    assert sorted(row["object_id"] for row in page.rows) == found
 
 
 def test_a_message_without_text_or_sender_is_listed(engine: Engine) -> None:

@@ -1,11 +1,13 @@
 """Work on many rows: every row once, whoever dies, resumes, cancels or deletes meanwhile."""
 
 import os
+import re
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from daybook.admin import bulk, jobs
 from daybook.admin.described import Refused, Work
 from daybook.admin.tables import BY_SLUG
 from daybook.config import Settings
-from daybook.models import Account, AuditEntry, Job, Message, TelegramUser
+from daybook.models import Account, AuditEntry, Job, Message, TelegramUser, utc_now
 from daybook.models import Counter as NamedNumber
 from tests.admin_rows import add_chat, add_message, add_users, scalar, wait_for_job
 from tests.conftest import LiveServer
@@ -353,3 +355,18 @@ def test_jobs_go_on_once_the_database_is_there(
     monkeypatch.setattr(jobs.sql, "only_reading", away)
     jobs.resume(engine, settings)
     assert wait_for_job(engine).status == "done"
+
+
+def test_jobs_have_a_list_and_lead_to_the_rows_they_were_chosen_from(admin: FlaskClient, engine: Engine) -> None:
+    job_id = add_job(engine, **everybody(status="pending"))
+    with engine.begin() as connection:
+        long_ago = utc_now() - timedelta(days=400)
+        connection.execute(sa.update(Job).values(status="done", total=300, created_at=long_ago, finished_at=long_ago))
+    page = admin.get("/admin/jobs/?status=done&q=allow").text
+    assert re.search(rf'<a href="/admin/jobs/{job_id}\?back=[^"]*">Allow</a>', page)
+    assert '<a href="/admin/accounts/1">ada</a>' in page
+    assert (
+        '<a href="/admin/users/?status=pending">The list that they were chosen from: Bot users</a>'
+        in admin.get(f"/admin/jobs/{job_id}").text
+    )
+    assert admin.post(f"/admin/jobs/{job_id}").status_code == 405

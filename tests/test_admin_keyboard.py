@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy.engine import Engine
 
+from daybook.models import utc_now
 from tests.admin_book import fill, focused, start_with_bot, tab_to, titles
+from tests.browser import check_page
 from tests.conftest import LiveServer, PageProblems, Person, sign_in
 from tests.telegram_standin import TelegramStandin
 
@@ -26,6 +28,30 @@ def ada(engine: Engine, make_account: Callable[..., Person]) -> Person:
     return make_account()
 
 
+def test_the_skip_link_leads_past_the_menu(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.goto("/admin/users/")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert focused(page) == "admin-page"
+    tab_to(page, "Add a bot user", most=1)
+
+
+def test_the_keyboard_goes_on_from_what_was_done(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.goto("/admin/")
+    name = page.locator(".waiting a[href^='/admin/users/']").first.inner_text()
+    tab_to(page, f"Allow {name}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text(f"{name} is allowed.")
+    expect(page.locator("#said")).to_be_focused()
+    expect(page.locator(".site-header")).to_be_in_viewport()
+    tab_to(page, name, most=1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
 def test_a_list_by_the_keyboard_alone(page: Page, ada: Person) -> None:
     sign_in(page, ada)
     page.goto("/admin/users/")
@@ -40,10 +66,17 @@ def test_a_list_by_the_keyboard_alone(page: Page, ada: Person) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/users/?q=meyer%201*")
     expect(page.locator("#admin-news")).to_contain_text("match")
-    tab_to(page, "Pending")
+    tab_to(page, "Status")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.locator(".filter[open]")).to_have_count(0)
+    expect(page.locator("#filter-status")).to_be_focused()
+    page.keyboard.press("Enter")
+    tab_to(page, "Pending", most=3)
     page.keyboard.press("Enter")
     page.wait_for_url("**status=pending*")
-    expect(page.locator("strong#choice-status-pending")).to_be_focused()
+    expect(page.locator("#filter-status")).to_be_focused()
+    expect(page.locator("#filter-status")).to_have_text("Status: Pending")
     tab_to(page, "Id")
     page.keyboard.press("Enter")
     page.wait_for_url("**sort=user_id*")
@@ -62,7 +95,7 @@ def test_a_list_by_the_keyboard_alone(page: Page, ada: Person) -> None:
     assert name not in titles(page)
     tab_to(page, "Show all", most=60)
     page.keyboard.press("Enter")
-    expect(page.locator("#found")).to_have_text("130 in all")
+    expect(page.locator("#found")).to_contain_text("1–50 of 130")
     assert page.url.endswith("/users/")
     tab_to(page, "Next")
     page.keyboard.press("Enter")
@@ -80,7 +113,7 @@ def test_a_list_by_the_keyboard_alone(page: Page, ada: Person) -> None:
     expect(page.get_by_role("button", name="Delete for good")).to_be_visible()
     tab_to(page, "Delete for good")
     page.keyboard.press("Enter")
-    expect(page.locator(".alert")).to_contain_text("50 deleted.")
+    expect(page.locator(".alert")).to_contain_text("50 bot users deleted.")
 
 
 def test_a_form_and_a_conversation_by_the_keyboard_alone(
@@ -120,24 +153,42 @@ def test_a_form_and_a_conversation_by_the_keyboard_alone(
     expect(page.get_by_label("Answer as the bot")).to_be_focused()
     page.keyboard.type("And")  # written on while the delivery is looked at
     telegram.wait_for(lambda: "Is the mast up again?" in telegram.texts(1000))
-    expect(page.locator(".bubble").last).to_contain_text("delivered")
-    expect(page.locator("#admin-news")).to_have_text("Your last message: delivered")
+    expect(page.locator(".bubble").last).to_contain_text("ada, as the bot")
+    expect(page.locator("#admin-news")).to_have_text("Your last message: sent")
     expect(page.get_by_label("Answer as the bot")).to_have_value("And")
     expect(page.get_by_label("Answer as the bot")).to_be_focused()
     tab_to(page, "Block", back=True)
     page.keyboard.press("Enter")
-    expect(page.locator(".alert")).to_contain_text("1 blocked.")
+    expect(page.locator(".alert")).to_contain_text("is blocked.")
 
 
-def test_ticks_between_two_clicks_and_filters_that_stay_folded(page: Page, ada: Person) -> None:
+def test_ticks_between_two_clicks(page: Page, ada: Person) -> None:
     sign_in(page, ada)
     page.goto("/admin/users/")
     boxes = page.locator('input[name="key"]')
     boxes.nth(2).click()
     boxes.nth(6).click(modifiers=["Shift"])
     expect(page.locator("[data-ticked]")).to_have_text("5 of 50 ticked")
-    page.locator(".filters-fold > summary").click()
-    page.locator("#sort-user_id").click()
-    page.wait_for_url("**sort=user_id*")
-    expect(page.locator("#sort-user_id")).to_be_focused()
-    assert page.locator(".filters-fold").get_attribute("open") is None
+
+
+def test_one_filter_is_open_at_a_time_and_stays_so_while_there_is_more_to_choose(page: Page, ada: Person) -> None:
+    sign_in(page, ada)
+    page.goto("/admin/users/")
+    page.locator("#filter-status").click()
+    page.locator("#filter-created_at").click()
+    expect(page.locator(".filter[open]")).to_have_count(1)
+    year = str(utc_now().year)
+    page.locator(f"#choice-created_at-{year}").click()
+    page.wait_for_url(f"**created_at={year}")
+    expect(page.locator("#filter-created_at")).to_be_focused()
+    month = page.locator(".filter[open] a[id^=choice-created_at-]").last
+    expect(month).to_be_visible()  # the months of the year
+    check_page(page)
+    month.click()
+    page.wait_for_url(f"**created_at={year}-*")
+    page.locator(".filter[open] a[id^=choice-created_at-]").last.click()
+    page.wait_for_url("**created_at=*-*-*")
+    expect(page.locator(".filter[open]")).to_have_count(0)  # a day is the end of it
+    page.locator("#filter-status").click()
+    page.locator(".page-title").click()
+    expect(page.locator(".filter[open]")).to_have_count(0)

@@ -1,6 +1,8 @@
 """Lists of the admin area: every row once, whatever is sorted, added or deleted meanwhile; no address breaks them."""
 
+import html
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,7 +17,7 @@ from sqlalchemy.engine import Engine
 
 from daybook.admin import addresses, listing
 from daybook.admin.tables import BY_SLUG, TABLES
-from daybook.models import Account, ApiToken, AuditEntry, Counter, FileType, TelegramUpdate, TelegramUser, Upload
+from daybook.models import Account, ApiToken, AuditEntry, Counter, FileType, Job, TelegramUpdate, TelegramUser, Upload
 from tests.admin_rows import NOON, add_message, add_source, add_users, keys_of, keys_on, look, walk, walk_back
 
 USERS, COUNTERS = BY_SLUG["users"], BY_SLUG["counters"]
@@ -150,6 +152,8 @@ def test_every_table_can_be_sorted_by_each_of_its_headings(engine: Engine, monke
             connection.execute(sa.insert(Account).values(account))
             token = {"account_id": (number + 1) // 2, "name": "t", "token_hash": f"{number}"}
             connection.execute(sa.insert(ApiToken).values(token))
+            job = {"title": "Allow", "task": "rows", "created_at": NOON + timedelta(hours=number % 2)}
+            connection.execute(sa.insert(Job).values(job))
     for table in TABLES:
         for column in table.columns:
             for sign in ("", "-") if column.sort else ():
@@ -164,6 +168,24 @@ def test_every_table_can_be_sorted_by_each_of_its_headings(engine: Engine, monke
                 assert keys_of(reversed(back)) == expected, (table.slug, column.name)
                 values = [row[column.name] for page in pages for row in page.rows]
                 assert None not in values, (table.slug, column.name)
+
+
+def test_a_page_says_which_rows_it_shows(
+    engine: Engine, small_pages: None, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_users(engine, 8)
+    assert [(page.first, page.last) for page in walk(engine, USERS, {})] == [(1, 3), (4, 6), (7, 8)]
+    last = list(walk(engine, USERS, {}))[-1]
+    assert [(page.first, page.last) for page in walk_back(engine, USERS, {}, last)] == [(7, 8), (4, 6), (1, 3)]
+    assert [(page.first, page.last) for page in walk(engine, USERS, {"q": "Ann8", "sort": "name"})] == [(1, 1)]
+    first = admin.get("/admin/users/?status=pending&sort=name").text
+    assert "1–3 of 8 matches" in first
+    following = re.search(r'href="([^"]*)">Next', first)
+    assert following is not None
+    assert "4–6 of 8 matches" in admin.get(html.unescape(following[1])).text
+    # Too far in to be counted: it says how many these are, and claims no place.
+    monkeypatch.setattr(listing, "MOST_KEYS", 4)
+    assert [page.first for page in walk(engine, USERS, {})] == [1, 4, None]
 
 
 def test_the_number_above_a_long_list_ends_with_a_plus(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def overview(client: FlaskClient) -> str:
 def test_an_empty_book_has_nothing_to_do(admin: FlaskClient) -> None:
     page = overview(admin)
     assert "Nothing. Nobody waits to be let in, and nothing has failed." in page
-    assert "create account" in page  # one's own, just made
+    assert "added account" in page  # one's own, just made
     for name in ("Bot users", "Messages", "Updates", "Sources", "Sensors", "Uploads", "Counters", "Audit"):
         assert f">{name}</a>" in page
 
@@ -77,14 +77,14 @@ def test_who_waits_is_let_in_by_one_click_and_told(
     form = re.search(rf'action="(/admin/users/{EVE["id"]}/do/{action})"', page)
     assert form
     response = admin.post(form[1], data={"to": "index"})
-    assert (response.status_code, response.location) == (303, "/admin/")
+    assert (response.status_code, response.location) == (303, "/admin/#said")
     page = overview(admin)
-    assert "1 allowed." in page if action == "allow" else "1 blocked." in page
+    assert f'<a class="alert-link break" href="/admin/users/{EVE["id"]}">Eve Stranger</a> is {action}ed.' in page
     assert "Nothing. Nobody waits" in page
     telegram.wait_for(lambda: len(telegram.sent(EVE["id"])) == 2)
-    assert f"{action} bot user" in page
+    assert f"{action}ed bot user" in page
     admin.post(form[1], data={"to": "index"})  # a second click
-    assert "Nothing had to be changed." in overview(admin)
+    assert f"Eve Stranger</a> was {action}ed before." in overview(admin)
     assert len(telegram.sent(EVE["id"])) == 2
 
 
@@ -110,11 +110,12 @@ def test_a_failed_update_is_handled_again_and_gone(
     admin.post(address, data={"to": "index"})
     page = overview(admin)
     assert "1 update that could not be handled" in page
-    assert "Nothing was handled" in page
+    assert f'The <a class="alert-link break" href="/admin/updates/{update["update_id"]}">update' in page
+    assert "is not handled: it failed once more and says why" in page
     monkeypatch.setattr(messages, "act", act)
-    assert admin.post(address, data={"to": "index"}).location == "/admin/"
+    assert admin.post(address, data={"to": "index"}).location == "/admin/#said"
     page = overview(admin)
-    assert "1 handled." in page
+    assert "</a> is handled." in page
     assert "could not be handled" not in page
     assert book.values() == [12.5]
     admin.post(address)
@@ -158,6 +159,7 @@ def test_what_waits_and_what_failed_is_counted_and_leads_on(admin: FlaskClient, 
     assert "7 failed uploads" in page
     assert "mast-6.csv" in page
     assert "no time column" in page
+    assert re.search(r'<a class="[^"]*" href="/uploads/7">Import again…', page)
     assert page.count("/do/handle-again") == 10
     assert page.count("/do/allow") == 10
     assert re.search(r"Allow: bot users</a> <span[^>]*>about to begin, 200 of 900 rows", page)
@@ -178,6 +180,30 @@ def test_what_waits_and_what_failed_is_counted_and_leads_on(admin: FlaskClient, 
         link = re.search(rf'href="([^"]+)">{words}', page)
         assert link, words
         assert f"{count} match" in admin.get(link[1]).text, words
+
+
+def test_a_failed_upload_waits_until_it_is_imported_and_not_for_ever(admin: FlaskClient, engine: Engine) -> None:
+    failed = {"status": "failed", "error": "no time column"}
+    long_ago = utc_now() - timedelta(days=31)
+    rows = [
+        {"filename": "waits.csv", **failed},
+        {"filename": "old.csv", **failed, "created_at": long_ago},
+        {"filename": "again.csv", **failed},
+        {"filename": "mended.csv", **failed},
+        {"filename": "undone.csv", **failed},
+        {"filename": "again-2.csv", "status": "done", "replaces_id": 3},
+        {"filename": "mended.csv", "status": "done"},
+        {"filename": "undone.csv", "status": "undone"},
+    ]
+    with engine.begin() as connection:
+        for number, row in enumerate(rows, 1):
+            connection.execute(sa.insert(Upload).values(id=number, **row))
+    page = overview(admin)
+    assert "2 failed uploads" in page
+    waits = page[page.index("2 failed uploads") : page.index("after 30 days")]
+    assert sorted(set(re.findall(r">([a-z]+)\.csv<", waits))) == ["undone", "waits"]
+    assert "2 matches" in admin.get("/admin/uploads/?status=still-failed").text
+    assert "5 matches" in admin.get("/admin/uploads/?status=failed").text
 
 
 @pytest.mark.parametrize(

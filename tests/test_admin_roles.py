@@ -73,6 +73,8 @@ ADMIN = {
         "admin.show": 200,
         "admin.history": 200,
         "admin.confirm_delete": 200,
+        "admin.asked_of_one": 302,  # to the row
+        "admin.asked_of_many": 302,  # to the list
         "admin.conversation": 302,  # to the person's page, unless htmx asks
     },
     "POST": {
@@ -167,7 +169,9 @@ def expected(route: Route, role: str | None) -> set[int] | None:
     if ROLES.index(role) < ROLES.index(route.needed):
         return {403}
     if route.endpoint.startswith("admin."):
-        return {ADMIN[route.method][route.endpoint] if route.is_there else 404}
+        if not route.is_there:
+            return {405 if route.path.startswith("/admin/jobs/") else 404}  # a job has its page, and is not changed
+        return {ADMIN[route.method][route.endpoint]}
     return None
 
 

@@ -1,6 +1,7 @@
 """What is particular about the single tables of the admin area."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -46,6 +47,79 @@ from tests.admin_rows import (
 @pytest.fixture
 def admin(client: FlaskClient, make_account: Callable[..., Any], login: Callable[..., Any]) -> FlaskClient:
     return login(client, make_account())
+
+
+def test_updates_name_the_person_whatever_they_hold(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1)
+    sender = {"from": {"id": 1}, "text": "hello"}
+    payloads = [
+        {"message": sender},
+        {"edited_message": sender},
+        {"callback_query": {"from": {"id": 1}, "data": "undo"}},
+        {"message": {"from": {"id": 99}}},  # whom an admin has deleted
+        {"message": {"from": {"id": "1x"}}},
+        {"message": {"from": {"id": 10**30}}},
+        {"message": {"from": [1]}},
+        {"message": 7},
+        [],
+        7,
+    ]
+    with engine.begin() as connection:
+        rows = [{"update_id": number, "payload": payload} for number, payload in enumerate(payloads, 1)]
+        connection.execute(sa.insert(TelegramUpdate), rows)
+    page = admin.get("/admin/updates/?sort=update_id").text
+    assert page.count('<a href="/admin/users/1">Ann1 Lee</a>') == 3
+    assert '<a href="/admin/users/1">Ann1 Lee</a>' in admin.get("/admin/updates/3").text
+    assert admin.get("/admin/updates/7").status_code == 200
+
+
+def test_a_last_name_that_telegram_has_not_may_stay_blank(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1, last_name="")
+    add_users(engine, 1, first=2)
+    assert "(optional)" in admin.get("/admin/users/1").text
+    renamed = {"first_name": "Hugo", "last_name": ""}
+    assert admin.post("/admin/users/1", data=change_form(admin, "/admin/users/1", **renamed)).status_code == 303
+    named = {"first_name": "Hugo", "last_name": "Lind"}
+    assert admin.post("/admin/users/1", data=change_form(admin, "/admin/users/1", **named)).status_code == 303
+    for number in (1, 2):  # one that is there is not taken away, and who is entered by hand has both
+        refused = admin.post(f"/admin/users/{number}", data=change_form(admin, f"/admin/users/{number}", **renamed))
+        assert (refused.status_code, complaints_on(refused)) == (422, ["Last name: this may not be empty."])
+    assert admin.post("/admin/users/add", data={"user_id": "3", "status": "allowed", **renamed}).status_code == 422
+
+
+def test_a_row_s_page_has_one_filled_button_the_next_step(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1)
+    add_users(engine, 1, first=2, status="allowed")
+    with engine.begin() as connection:
+        add_chat(connection, 1)
+        add_chat(connection, 2)
+        connection.execute(sa.insert(Source).values(id=1, name="mast"))
+        add_message(connection, 1, direction="out", status="failed")
+    for path, step in (("users/1", "Allow"), ("users/2", "Send"), ("sources/1", "Save"), ("messages/1", "Send again")):
+        page = admin.get(f"/admin/{path}").text
+        assert re.findall(r'class="btn (?:btn-sm )?btn-primary" type="submit">([^<]*)<', page) == [step], path
+
+
+def test_a_history_is_headed_by_what_the_row_is_called(admin: FlaskClient, engine: Engine) -> None:
+    add_users(engine, 1)
+    admin.post("/admin/users/1/do/allow")
+    assert "History of Ann1 Lee</h1>" in admin.get("/admin/users/1/history").text
+    delete(admin, "/admin/users/1")
+    assert "History of Ann1 Lee</h1>" in admin.get("/admin/users/1/history").text
+    assert "History of bot user 9</h1>" in admin.get("/admin/users/9/history").text
+
+
+def test_forms_suggest_time_zones_and_lead_to_what_explains_a_layout(admin: FlaskClient) -> None:
+    assert '<option value="Europe/Dublin"></option>' in admin.get("/admin/accounts/1").text
+    assert '<a href="/file-types/new">The form that explains each part</a>' in admin.get("/admin/file-types/add").text
+
+
+def test_a_long_message_s_title_says_that_there_is_more(admin: FlaskClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        add_message(connection, 1, text="the wind blows hard " * 5)
+        add_message(connection, 2, text="x" * 80)
+    assert f"{('the wind blows hard ' * 5)[:79].rstrip()}…</h1>" in admin.get("/admin/messages/1").text
+    assert f"{'x' * 80}</h1>" in admin.get("/admin/messages/2").text
 
 
 def test_a_bot_user_goes_and_what_they_wrote_stays(admin: FlaskClient, engine: Engine) -> None:

@@ -9,6 +9,7 @@ from flask_login import current_user
 
 from blueprints.admin.lists import csv_response
 from blueprints.admin.pages import (
+    admin_url,
     back_text,
     bp,
     find_key,
@@ -19,17 +20,19 @@ from blueprints.admin.pages import (
     refuse_guessing,
     row_or_404,
     row_url,
+    say,
     settings,
     timezone,
     wants_fragment,
     zone,
 )
 from blueprints.guard import role_required
-from daybook import sql
+from daybook import audit, sql
 from daybook.admin import asked as asking
-from daybook.admin import csv_files, deleting, jobs, listing
-from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, Seen, run_later, run_now
-from daybook.admin.described import Action, Refused, Table
+from daybook.admin import csv_files, deleting, histories, jobs, listing
+from daybook.admin.bulk import DELETE, MOST_CHOSEN, Chosen, Seen, SeenOtherwise, run_later, run_now, run_on_one
+from daybook.admin.described import Action, Key, Refused, Table
+from daybook.admin.tables import BY_SLUG
 from daybook.extensions import db
 from daybook.models import Account, Job
 
@@ -37,19 +40,56 @@ from daybook.models import Account, Job
 @bp.post("/<slug>/<row_key:key>/do/<name>")
 @role_required("admin")
 def act_on_one(slug: str, key: str, name: str) -> ResponseReturnValue:
-    """An action that a row's own page offers; back to that page, or to where the form says."""
+    """An action that a row's own page offers; back to that page, or to where the form says. Where somebody else was
+    faster, it says who, and asks."""
     table = find_table(slug)
     number = find_key(table, key)
-    title = row_or_404(table, number)["title"]
+    row = row_or_404(table, number)
     action = find_action(table, name)
+    back = url_for("admin.index") if request.form.get("to") == "index" else row_url(table, number)
     try:
-        changed = run_now(db.engine, settings(), table, action, [number], current_user.id)
+        seen = request.form.get("saw")
+        changed = run_on_one(db.engine, settings(), table, action, number, current_user.id, seen)
     except Refused as error:
         flash(str(error), "danger")
+    except SeenOtherwise:
+        return seen_otherwise(table, number, action, back)
     else:
-        words = done_words(action, changed)
-        flash(f"{title}: {words}" if changed else words, "success" if changed else "warning")
-    return redirect(url_for("admin.index") if request.form.get("to") == "index" else row_url(table, number), 303)
+        words, category = (action.done_one, "success") if changed else (action.none_one, "warning")
+        say(words, category, row["title"], admin_url(slug, number))
+    # The browser goes to what is said, and the keyboard on from there.
+    return redirect(f"{back}#said", 303)
+
+
+def seen_otherwise(table: Table, key: Key, action: Action, back: str) -> ResponseReturnValue:
+    """Somebody else has done something to the row since its page was opened: says who and when. Asks, where the action
+    would undo that."""
+    row = row_or_404(table, key)
+    with sql.only_reading(), db.engine.connect() as connection:
+        entries = histories.of(connection, table.object_type, key, 20)
+    last = next((entry for entry in entries if action.sees in entry.changes), None)
+    if not action.fits(row):
+        who = f"{last.actor} {audit.DEEDS.get(last.action, last.action)}" if last else "Somebody else did that to"
+        say(f"{who} {{title}} before you.", "info", row["title"], admin_url(table.slug, key))
+        return redirect(f"{back}#said", 303)
+    return page("admin/seen_otherwise.html", 409, table=table, row=row, key=key, action=action, last=last, back=back)
+
+
+@bp.get("/<slug>/<row_key:key>/do/<name>")
+@bp.get("/<slug>/<row_key:key>/answer")
+@bp.get("/<slug>/<row_key:key>/password")
+@role_required("admin")
+def asked_of_one(slug: str, key: str, name: str = "") -> ResponseReturnValue:
+    """The address of a question, or of a form that was refused, opened again: the row that it was about."""
+    table = find_table(slug)
+    return redirect(row_url(table, find_key(table, key)))
+
+
+@bp.get("/<slug>/act")
+@role_required("admin")
+def asked_of_many(slug: str) -> ResponseReturnValue:
+    """The address of a question about many rows, opened again: which were ticked is forgotten, the list is not."""
+    return redirect(list_url(find_table(slug), request.args))
 
 
 @bp.post("/<slug>/act")
@@ -124,7 +164,7 @@ def delete_chosen(table: Table, chosen: Chosen) -> ResponseReturnValue:
         except deleting.NotAsShown:
             problem = "Something else would go now than this page has shown. Look again."
         else:
-            flash(f"{count:,} deleted.", "success")
+            flash(f"{table.counted(count)} deleted.", "success")
             return redirect(list_url(table, request.args), 303)
     status = 409 if problem else 200
     return page(
@@ -190,8 +230,10 @@ def job(job_id: int) -> ResponseReturnValue:
         found = connection.execute(query.where(Job.id == min(job_id, 2**31 - 1))).first()
     if found is None:
         abort(404, f"There is no job {job_id}.")
+    table = BY_SLUG.get(found.parameters.get("table", ""))
+    chosen_from = (table.many, list_url(table, found.parameters.get("arguments", {}))) if table else None
     template = "admin/job_part.html" if wants_fragment() else "admin/job.html"
-    return page(template, job=found, open=found.status in jobs.OPEN, back=back_text())
+    return page(template, job=found, chosen_from=chosen_from, open=found.status in jobs.OPEN, back=back_text())
 
 
 @bp.post("/jobs/<int:job_id>/cancel")

@@ -7,16 +7,17 @@ from datetime import tzinfo
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from flask import Blueprint, abort, current_app, make_response, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, make_response, render_template, request, url_for
 from flask.wrappers import Response
 from flask_login import current_user
+from markupsafe import Markup, escape
 
 from daybook import audit, sql
 from daybook.admin import asked as asking
 from daybook.admin.addresses import RowKey
 from daybook.admin.described import Key, Table
 from daybook.admin.listing import find_row
-from daybook.admin.tables import BY_SLUG, TABLES
+from daybook.admin.tables import BY_SLUG, TABLES, history, messages, uploads
 from daybook.config import Settings
 from daybook.extensions import db
 from daybook.times import TimeError, zone_named
@@ -106,6 +107,12 @@ def row_url(table: Table, key: Any, view: str = "show") -> str:
     return url_for(f"admin.{view}", slug=table.slug, key=key, back=back_text() or None)
 
 
+def say(words: str, category: str, title: object, url: str) -> None:
+    """Says on the next page what was done; {title} in the words is a link to the row."""
+    link = Markup('<a class="alert-link break" href="{}">{}</a>').format(url, title)
+    flash(escape(words).replace("{title}", link), category)
+
+
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """The whole page, or the part of it that htmx asks for at the same address: a browser that goes back must not take
     the one for the other."""
@@ -144,10 +151,12 @@ def words() -> dict[str, Any]:
     return {
         "origins": audit.ORIGINS,
         "slug_of": slugs.get,
-        "status_words": {"gone": "cannot be delivered"},
+        "status_words": {status: words.lower() for status, words in (messages.STATUSES | uploads.STATUSES).items()},
         "counted": counted,
         "which": which,
         "said_of": said_of,
+        "deeds": audit.DEEDS,
+        "job_words": history.JOB_STATUSES,
     }
 
 
@@ -171,4 +180,5 @@ def which(object_type: str, object_repr: str) -> str:
 
 def said_of(entry: Mapping[str, Any]) -> str:
     """An entry of the audit as a title."""
-    return f"{entry['action']} {entry['object_type']} {which(entry['object_type'], entry['object_repr'])}"
+    did = audit.DEEDS.get(entry["action"], entry["action"])
+    return f"{did} {entry['object_type']} {which(entry['object_type'], entry['object_repr'])}"

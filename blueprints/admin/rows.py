@@ -16,6 +16,7 @@ from blueprints.admin.pages import (
     page,
     row_or_404,
     row_url,
+    say,
     settings,
 )
 from blueprints.admin.panels import panel_values
@@ -24,6 +25,7 @@ from daybook import accounts, passwords, sql
 from daybook.admin import deleting, histories
 from daybook.admin.bulk import DELETE, Chosen, run_later
 from daybook.admin.described import Key, Refused, Table
+from daybook.admin.listing import find_row
 from daybook.admin.row_forms import ChangedMeanwhile, Editor, Gone
 from daybook.extensions import db
 
@@ -54,7 +56,7 @@ def save_new(slug: str) -> ResponseReturnValue:
     except Refused as error:
         return add_page(table, editor, typed, error.complaints, 422)
     title = row_or_404(table, key)["title"]
-    flash(f"The {table.one} “{title}” is added.", "success")
+    say(f"The {table.one} “{{title}}” is added.", "success", title, row_url(table, key))
     return redirect(after_saving(table, key), 303)
 
 
@@ -117,7 +119,8 @@ def save(slug: str, key: str) -> ResponseReturnValue:
         return row_page(table, number, typed, error.complaints, request.form.get("seen", ""), 422)
     except ChangedMeanwhile as error:
         return row_page(table, number, typed, dict(error.complaints), error.seen, 409)
-    flash(f"The {table.one} “{row_or_404(table, number)['title']}” is saved.", "success")
+    title = row_or_404(table, number)["title"]
+    say(f"The {table.one} “{{title}}” is saved.", "success", title, row_url(table, number))
     return redirect(after_saving(table, number), 303)
 
 
@@ -139,7 +142,7 @@ def row_page(
             except Gone:
                 abort(404, f"There is no {table.one} {key} any more; somebody has deleted it.")
             values = {
-                "fields": editor.fields(False),
+                "fields": editor.fields_of(now),
                 "form": typed if typed is not None else now,
                 "seen": seen or mark,
                 "options": editor.options(connection, False),
@@ -180,8 +183,13 @@ def history(slug: str, key: str) -> ResponseReturnValue:
     before = request.args.get("before", type=int)
     with sql.only_reading(), db.engine.connect() as connection:
         entries = histories.of(connection, table.object_type, number, 51, before)
+        row = find_row(connection, table, number)
+    # Of a row that is gone, what it was called last.
+    title = row["title"] if row else entries[0].object_repr if entries else f"{table.one} {number}"
     older = entries[49].id if len(entries) > 50 else None
-    return page("admin/history.html", table=table, key=number, list=entries[:50], older=older, back=back_text())
+    return page(
+        "admin/history.html", table=table, key=number, title=title, list=entries[:50], older=older, back=back_text()
+    )
 
 
 # --- deleting -----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -131,13 +131,45 @@ class Seen:
     mark: str
 
 
-def run_now(engine: Engine, settings: Settings, table: Table, action: Action, keys: Sequence[Any], by: int) -> int:
-    """Does it to these rows, in one transaction; how many it has changed."""
+class SeenOtherwise(Exception):
+    """The row is another one by now than the page showed from which the action was asked for; nothing was done."""
+
+
+def run_on_one(
+    engine: Engine, settings: Settings, table: Table, action: Action, key: Any, by: int, seen: str | None
+) -> bool:
+    """Does it to this row; whether it has changed it. seen: what the page said of the column that the action `sees`,
+    None where it said nothing. Raises SeenOtherwise."""
+
+    def check(connection: Connection) -> None:
+        column = table.column(action.sees)
+        if column is None or seen is None:
+            return
+        # On PostgreSQL the row is locked, or two that look at the same moment would both find it as they knew it.
+        now = connection.scalar(sa.select(column.value).where(table.key == key).with_for_update())
+        if now != seen:
+            raise SeenOtherwise
+
+    return run_now(engine, settings, table, action, [key], by, check) > 0
+
+
+def run_now(
+    engine: Engine,
+    settings: Settings,
+    table: Table,
+    action: Action,
+    keys: Sequence[Any],
+    by: int,
+    check: Callable[[Connection], None] = lambda _connection: None,
+) -> int:
+    """Does it to these rows, in one transaction; how many it has changed. check: looks, in that transaction, whether it
+    may be done, and raises where not."""
     works: list[Work] = []
 
     def work() -> int:
         with engine.begin() as connection:
             works.append(Work(engine, settings, by, connection))
+            check(connection)
             return action.run(works[-1], keys)
 
     if action.alone:

@@ -50,6 +50,7 @@ class Said:
     status: str
     error: str | None
     edited: bool
+    written_by: str | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def with_user(connection: Connection, user_id: int, before: int | None = None) -
             row.status,
             row.error,
             row.edited_at is not None or row.id in edits,
+            row.written_by,
         )
         for row in shown
     ]
@@ -145,7 +147,7 @@ def answer(work: Work, user_id: int, name: str, text: str) -> int:
     text = checked(text)
     if not can_be_answered(work.connection, user_id):
         raise Refused({"text": ["This person has not written to the bot yet; before that, it may not write to them."]})
-    message_id = outbox.queue(work.connection, user_id, text)
+    message_id = outbox.queue(work.connection, user_id, text, written_by=audit.current().name)
     audit.note(work.connection, "write to", "bot user", user_id, name, {"text": [None, text]})
     return message_id
 
@@ -289,7 +291,7 @@ def _left(connection: Connection, parameters: Mapping[str, Any], after: int | No
 
 def _work(work: Work, parameters: Mapping[str, Any], keys: Sequence[Any]) -> int:
     for user_id in keys:
-        outbox.queue(work.connection, user_id, parameters["text"])
+        outbox.queue(work.connection, user_id, parameters["text"], written_by=audit.current().name)
     return len(keys)
 
 

@@ -73,7 +73,8 @@ class Column:
 @dataclass(frozen=True)
 class Field:
     """An input of a form. longest: in characters. options: value to label; of a text, what is
-    suggested while it is typed. when: which of the two forms has it."""
+    suggested while it is typed. when: which of the two forms has it. stays_blank: whether it may stay blank where a row
+    is changed in which it was, although it is required. more: an endpoint and words, a link behind the hint."""
 
     name: str
     label: str
@@ -84,6 +85,8 @@ class Field:
     options: Mapping[str, str] | Callable[[Connection], Mapping[str, str]] = field(default_factory=dict)
     when: Literal["both", "add", "change"] = "both"
     default: Any = ""
+    stays_blank: bool = False
+    more: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,18 +139,27 @@ class Deletion:
 class Action:
     """Something to do with chosen rows. run: does it to these, in the transaction it is given, and returns how many it
     changed; it writes down the changes. asks: a question to confirm, with {count} in it. alone: `run` makes its own
-    transactions (and is given none), and does no harm when it is called for the same rows again."""
+    transactions (and is given none), and does no harm when it is called for the same rows again.
+
+    done_one, none_one: what is said where a row's own page, or the overview, offered it; {title} becomes a link to the
+    row. sees: the column whose value was on that page: where it is another one by now, nothing is done before
+    whoever pressed the button knows. next: of which row it is the next step.
+    """
 
     name: str
     label: str
     run: Callable[[Work, Sequence[Any]], int]
     done: str  # "{count} allowed"
     none: str = "Nothing had to be changed."  # said where it has changed none of them
+    done_one: str = "{title}: done."
+    none_one: str = "Nothing had to be changed."
     asks: str = ""
     danger: bool = False
     alone: bool = False
     # Whether a row's own page offers it; of the row as the list shows it.
     fits: Callable[[Mapping[str, Any]], bool] = lambda _row: True
+    sees: str = ""
+    next: Callable[[Mapping[str, Any]], bool] = lambda _row: False
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,11 @@ class Table:
     def found_in(self) -> Any:
         """What search and filters look at: the table by itself where that is enough, which its indexes serve best."""
         return self.rows if self.joined else self.key.table
+
+    def counted(self, many: int) -> str:
+        """So many rows, within a sentence: "1 bot user", "1,200 API tokens"."""
+        several = self.many if self.many[:2].isupper() else self.many.lower()
+        return f"{many:,} {self.one if many == 1 else several}"
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

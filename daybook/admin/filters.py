@@ -163,6 +163,11 @@ class Related:
     title: Any
     read_key: Callable[[str], Any]
     placeholder: str = "Name or id"
+    told: Any = None  # what tells rows of the same title apart, where they may have it
+
+    @property
+    def _shown(self) -> Any:
+        return self.title if self.told is None else self.told
 
     def condition(self, text: str, _zone: tzinfo) -> Any:
         key = self._exactly(text)
@@ -189,7 +194,7 @@ class Related:
 
     def words(self, connection: Connection, text: str) -> str:
         key = self._exactly(text)
-        title = None if key is None else connection.scalar(sa.select(self.title).where(self.key == key))
+        title = None if key is None else connection.scalar(sa.select(self._shown).where(self.key == key))
         return title or text
 
     def choices(self, connection: Connection, text: str, _zone: tzinfo) -> list[Choice]:
@@ -197,7 +202,7 @@ class Related:
         meant = None if self._exactly(text) is not None else self._meant(text)
         if meant is None:
             return []
-        found = sa.select(self.key, self.title.label("title")).where(meant).limit(_MOST_FOUND)
+        found = sa.select(self.key, self._shown.label("title")).where(meant).limit(_MOST_FOUND)
         return [self._choice(row[0], row.title) for row in connection.execute(found)]
 
     def frequent(self, connection: Connection, values: Iterable[Any], are_all: bool) -> list[Choice]:
@@ -207,7 +212,7 @@ class Related:
         often = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_FOUND]
         if not often:
             return []
-        named = sa.select(self.key, self.title).where(self.key.in_([key for key, _ in often]))
+        named = sa.select(self.key, self._shown).where(self.key.in_([key for key, _ in often]))
         titles = {row[0]: row[1] for row in connection.execute(named)}
         return [self._choice(key, titles.get(key), many if are_all else None, True) for key, many in often]
 

@@ -17,13 +17,14 @@ from sqlalchemy.engine import Connection, Engine
 from daybook import sql
 from daybook.admin import searching
 from daybook.admin.asked import Asked, order_of, place_of
-from daybook.admin.described import Table
+from daybook.admin.described import Column, Table
 from daybook.admin.filters import Choice, Filter, Related
 
 PAGE = 50
 MOST_KEYS = 5_000
 MOST_COUNTED = 1_000  # per choice of a filter
 _SAMPLE = 1_000  # rows of very many that say what a filter offers first
+_PATIENCE_FOR_PLACE = 0.04  # seconds until a page does without its place in the list
 _PATIENCE = 0.08  # seconds for the counts of all filters; those that are not counted by then go without
 
 
@@ -51,6 +52,7 @@ class Listing:
     """A page of rows, each a mapping of column names, and `key`, `title` and `NAME__link` for columns that link.
 
     count: of all that match, at most MOST_KEYS; more: there are more than that. next, previous: places to go on from.
+    first: the how manieth of all that match the first row is; None where it lies too far in to be counted.
     """
 
     table: Table
@@ -61,6 +63,12 @@ class Listing:
     next: str | None
     previous: str | None
     facets: list[Facet]
+    first: int | None
+
+    @property
+    def last(self) -> int | None:
+        """The how manieth the last row is."""
+        return None if self.first is None else self.first + len(self.rows) - 1
 
 
 # --- the rows -----------------------------------------------------------------------------------------------------
@@ -111,7 +119,21 @@ def list_rows(engine: Engine, table: Table, asked: Asked, zone: tzinfo) -> Listi
         place_of(table, asked, rows[-1]) if rows and following else None,
         place_of(table, asked, rows[0]) if rows and preceding else None,
         facets,
+        _place(engine, table, asked, here, rows[0]) if rows and preceding else 1,
     )
+
+
+def _place(engine: Engine, table: Table, asked: Asked, here: list[Any], row: Mapping[str, Any]) -> int | None:
+    """The how manieth the row is of those that match; None where it takes too long to count the ones before it."""
+    column, falling = order_of(table, asked)
+    before = _beyond(table, column, (row[column.name], row["key"]), not falling)
+    rows = sa.select(sa.literal(1)).select_from(table.rows).where(*here, before).limit(MOST_KEYS).subquery()
+    try:
+        with sql.only_reading(), engine.connect() as connection, sql.deadline(connection, _PATIENCE_FOR_PLACE):
+            count = connection.scalar(sa.select(sa.func.count()).select_from(rows)) or 0
+    except sql.TookTooLong:
+        return None
+    return count + 1 if count < MOST_KEYS else None
 
 
 def _page(
@@ -139,8 +161,7 @@ def _from(
     falling = downwards != backwards
     by = (column.value, table.key)
     if place is not None:
-        here = sa.tuple_(sa.literal(place[0], column.value.type), sa.literal(place[1], table.key.type))
-        query = query.where(sa.tuple_(*by) < here if falling else sa.tuple_(*by) > here)
+        query = query.where(_beyond(table, column, place, falling))
     query = query.order_by(*(part.desc() if falling else part.asc() for part in by)).limit(PAGE + 1)
     found: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
     beyond = len(found) > PAGE
@@ -148,6 +169,13 @@ def _from(
     if backwards:
         return rows[::-1], place is not None, beyond
     return rows, beyond, place is not None
+
+
+def _beyond(table: Table, column: Column, place: tuple[Any, Any], falling: bool) -> Any:
+    """The rows that come after the place in an order of this column that falls, or rises."""
+    here = sa.tuple_(sa.literal(place[0], column.value.type), sa.literal(place[1], table.key.type))
+    by = sa.tuple_(column.value, table.key)
+    return by < here if falling else by > here
 
 
 def matching(connection: Connection, table: Table, wanted: list[Any], limit: int) -> list[Any]:

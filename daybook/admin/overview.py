@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from daybook.admin.jobs import OPEN
+from daybook.admin.tables.uploads import STILL_FAILED
 from daybook.admin.tables.users import TITLE
 from daybook.models import WAITING, Job, Message, TelegramUpdate, TelegramUser, Upload, utc_now
 
@@ -71,9 +72,9 @@ def failed_incoming(connection: Connection) -> int:
 
 
 def failed_uploads(connection: Connection) -> Few:
-    """Files that could not be imported."""
+    """Files that could not be imported, of late, and have not been since."""
     columns = Upload.id, Upload.filename, Upload.error, Upload.created_at
-    return _few(connection, sa.select(*columns).where(Upload.status == "failed"), Upload.id)
+    return _few(connection, sa.select(*columns).where(STILL_FAILED), Upload.id)
 
 
 def failed_updates(connection: Connection) -> Few:

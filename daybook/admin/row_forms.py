@@ -6,7 +6,7 @@ import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,6 +62,13 @@ class Editor:
         """The fields of the form that adds, or of the one that changes."""
         return [field for field in self.form.fields if field.when in ("both", "add" if adding else "change")]
 
+    def fields_of(self, now: Mapping[str, Any]) -> list[Field]:
+        """The fields of the form that changes a row which is so now."""
+        return [
+            replace(field, required=False) if field.stays_blank and not now.get(field.name) else field
+            for field in self.fields(False)
+        ]
+
     def empty(self) -> dict[str, str]:
         """What an untouched form says."""
         return {field.name: as_text(field, field.default) for field in self.fields(True)}
@@ -116,7 +123,9 @@ class Editor:
         values: Mapping[str, Any] = {}
         refused: Refused | None = None
         try:
-            values = self._read(typed, adding=False)
+            with sql.only_reading(), self.engine.connect() as connection:
+                now = self.form.load(connection, key) or {}
+            values = self._read(typed, adding=False, fields=self.fields_of(now))
         except Refused as error:  # said after that somebody else has changed the row: that comes first
             refused = error
         with self._complaints_where_they_belong(adding=False):
@@ -171,12 +180,12 @@ class Editor:
                 complaints.setdefault(name if name in names else "", []).extend(sentences)
             raise Refused(complaints) from error
 
-    def _read(self, typed: Mapping[str, str], adding: bool) -> Mapping[str, Any]:
+    def _read(self, typed: Mapping[str, str], adding: bool, fields: list[Field] | None = None) -> Mapping[str, Any]:
         complaints: dict[str, list[str]] = {}
         values: dict[str, Any] = {}
         with sql.only_reading(), self.engine.connect() as connection:
             options = self.options(connection, adding)
-        for field in self.fields(adding):
+        for field in self.fields(adding) if fields is None else fields:
             try:
                 values[field.name] = read_field(field, typed.get(field.name, ""), options.get(field.name, {}))
             except ValueError as error:

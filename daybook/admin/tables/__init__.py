@@ -14,6 +14,7 @@ TABLES: tuple[Table, ...] = (
     counters.COUNTERS,
     accounts.ACCOUNTS,
     accounts.TOKENS,
+    history.JOBS,
     history.AUDIT,
 )
 BY_SLUG = {table.slug: table for table in TABLES}

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from daybook import accounts, api_tokens, passwords
+from daybook import accounts, api_tokens, passwords, preview_words
 from daybook.accounts import AccountError
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
 from daybook.admin.filters import Dates, OneOf, Related, by_value, whole_number
@@ -14,10 +14,15 @@ from daybook.admin.searching import Contains
 from daybook.models import ROLES, Account, ApiToken, LoginSession, Upload
 
 _ROLE_WORDS = {
-    "viewer": "Viewer: may look and export",
-    "editor": "Editor: may also upload, and edit sensors and file types",
-    "admin": "Admin: may do everything",
+    "viewer": "Viewer: looks and exports",
+    "editor": "Editor: also uploads and edits",
+    "admin": "Admin: does everything",
 }
+
+
+def _zones(_connection: Connection) -> Mapping[str, str]:
+    """What is suggested while a time zone is typed."""
+    return {name: name for name in preview_words.zone_names()}
 
 
 def _with_hash(values: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +112,14 @@ ACCOUNTS = Table(
         (
             Field("username", "Name", longest=accounts.USERNAME_LENGTH),
             Field("password", "Password", "password", when="add", hint="8 characters or more; tell it to its owner."),
-            Field("role", "Role", "choice", options=_ROLE_WORDS, default="viewer"),
+            Field(
+                "role",
+                "Role",
+                "choice",
+                options=_ROLE_WORDS,
+                default="viewer",
+                hint="What editors edit: sensors and file types.",
+            ),
             Field(
                 "is_active",
                 "Active",
@@ -116,7 +128,14 @@ ACCOUNTS = Table(
                 required=False,
                 hint="A disabled account is logged out at once, and its tokens are refused.",
             ),
-            Field("timezone", "Time zone", "zone", default="UTC", hint="Such as Europe/Dublin; times are shown in it."),
+            Field(
+                "timezone",
+                "Time zone",
+                "zone",
+                options=_zones,
+                default="UTC",
+                hint="Such as Europe/Dublin; times are shown in it.",
+            ),
         ),
         loaded(Account.id, Account.username, Account.role, Account.is_active, Account.timezone),
         _add,

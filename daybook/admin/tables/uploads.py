@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import aliased
 
 from daybook import file_types, raw_copies, sql
 from daybook.admin.described import Column, Deletion, Field, Going, Refused, RowForm, Table, Work, count_where, loaded
@@ -16,7 +18,7 @@ from daybook.admin.searching import Contains, Number
 from daybook.file_types import FileTypeError
 from daybook.formats.given import Given
 from daybook.formats.layout import FormatError
-from daybook.models import Account, FileType, Source, TelegramUser, Upload, UploadIssue
+from daybook.models import Account, FileType, Source, TelegramUser, Upload, UploadIssue, utc_now
 
 STATUSES = {
     "waiting": "Waiting",
@@ -76,6 +78,19 @@ def _remove_copies(work: Work, upload_ids: Sequence[int]) -> None:
 
 _BY = sa.func.coalesce(Account.username, TelegramUser.first_name, "")
 
+# A failed upload waits for somebody until its file, or another of that name, was imported since, or it is forgotten.
+_FORGOTTEN = timedelta(days=30)
+_LATER = aliased(Upload)
+_AGAIN = sa.exists().where(_LATER.replaces_id == Upload.id, _LATER.status == "done")
+_SAME_NAME = sa.exists().where(_LATER.filename == Upload.filename, _LATER.id > Upload.id, _LATER.status == "done")
+STILL_FAILED = sa.and_(
+    Upload.status == "failed",
+    Upload.created_at > sa.bindparam(None, callable_=lambda: utc_now() - _FORGOTTEN, type_=sql.UtcDateTime()),
+    ~_AGAIN.correlate(Upload),
+    ~_SAME_NAME.correlate(Upload),
+)
+_STATUS = by_value("status", "Status", Upload.status, STATUSES)
+
 UPLOADS = Table(
     slug="uploads",
     one="upload",
@@ -99,13 +114,15 @@ UPLOADS = Table(
         Column("bytes", "Size", Upload.bytes_done, "bytes", in_list=False),
         Column("duplicates", "Readings that were there already", Upload.readings_duplicate, "number", in_list=False),
         Column("finished_at", "Ended", Upload.finished_at, "time", in_list=False),
-        Column("error", "Error", Upload.error, in_list=False),
+        Column("error", "Error", Upload.error, "long", in_list=False),
     ),
     order="-created_at",
     search=(Contains(Upload.filename), Contains(Source.name), Number(Upload.__table__.c.id)),
     search_hint="File, source or id",
     filters=(
-        by_value("status", "Status", Upload.status, STATUSES),
+        OneOf(
+            "status", "Status", {**_STATUS.options, "still-failed": ("Failed, and not imported since", STILL_FAILED)}
+        ),
         OneOf(
             "lines",
             "Lines",
@@ -189,7 +206,14 @@ FILE_TYPES = Table(
     form=RowForm(
         (
             Field("name", "Name", longest=file_types.MAX_NAME),
-            Field("layout", "Layout", "json", default=json.dumps({}), hint="As docs/file-types.md describes it."),
+            Field(
+                "layout",
+                "Layout",
+                "json",
+                default=json.dumps({}),
+                hint="JSON.",
+                more=("file_types.new", "The form that explains each part"),
+            ),
         ),
         loaded(FileType.id, FileType.name, FileType.layout),
         _add,

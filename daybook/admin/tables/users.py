@@ -25,9 +25,21 @@ from daybook.admin.searching import Contains, Number
 from daybook.models import Account, Message, TelegramUser, Upload, utc_now
 
 STATUSES = {"pending": "Pending", "allowed": "Allowed", "blocked": "Blocked"}
-NAME = sa.func.trim(TelegramUser.first_name + " " + TelegramUser.last_name)
-# What is shown of somebody who has no name.
-TITLE = sa.func.coalesce(sa.func.nullif(NAME, ""), TelegramUser.username, sa.cast(TelegramUser.user_id, sa.String))
+
+
+def title_of(person: Any) -> Any:
+    """What somebody is called, who may have no name; null where there is nobody. person: TelegramUser, or an alias."""
+    name = sa.func.trim(person.first_name + " " + person.last_name)
+    return sa.func.coalesce(sa.func.nullif(name, ""), person.username, sa.cast(person.user_id, sa.String))
+
+
+TITLE = title_of(TelegramUser)
+# The same with what only they have: "Ada Meier, @ada", or their id.
+TOLD_APART = (
+    TITLE
+    + ", "
+    + sa.func.coalesce("@" + sa.func.nullif(TelegramUser.username, ""), sa.cast(TelegramUser.user_id, sa.String))
+)
 
 
 def _add(work: Work, values: Mapping[str, Any]) -> int:
@@ -96,15 +108,22 @@ USERS = Table(
             "Allow",
             lambda work, keys: people.decide(work.connection, keys, "allowed", work.account_id),
             "{count} allowed. Who has written to the bot is told.",
+            done_one="{title} is allowed. Who has written to the bot is told.",
+            none_one="{title} was allowed before.",
             fits=lambda row: row["status"] != "allowed",
+            sees="status",
+            next=lambda row: row["status"] == "pending",
         ),
         Action(
             "block",
             "Block",
             lambda work, keys: people.decide(work.connection, keys, "blocked", work.account_id),
             "{count} blocked. The bot answers them no more.",
+            done_one="{title} is blocked. The bot answers them no more.",
+            none_one="{title} was blocked before.",
             danger=True,
             fits=lambda row: row["status"] != "blocked",
+            sees="status",
         ),
     ),
     form=RowForm(
@@ -117,6 +136,7 @@ USERS = Table(
                 "last_name",
                 "Last name",
                 longest=people.MAX_NAME,
+                stays_blank=True,
                 hint="Telegram does without one; here it tells people apart. Their next message brings its names.",
             ),
             Field("status", "Status", "choice", options=STATUSES, when="add", default="allowed"),
