@@ -187,6 +187,7 @@ def _undo_last(connection: Connection, about: About, changes: Changes) -> Reply:
             break
         rows = message_readings.take_back(connection, changes, entry_id)  # none where another /undo was faster
     undo_order.note_undo(connection, about.row.id, entry_id)
+    chats.note_undo(connection, about.chat, about.row.sent_at)
     reply = _taken_back(connection, about, entry_id, rows)
     if undo_order.comes_late(connection, about.chat, about.person.user_id, about.row):
         undo_order.settle(connection, changes, about.chat, about.person.user_id)
@@ -203,7 +204,14 @@ def _taken_back(connection: Connection, about: About, message_id: int | None, ro
 def _say(connection: Connection, about: About, answers: Sequence[Reply]) -> None:
     for reply in answers:
         payload = payload_of(reply, about.chat.source_id)
-        outbox.queue(connection, about.chat.chat_id, reply.text, payload=payload, reply_to_id=about.row.id or None)
+        outbox.queue(
+            connection,
+            about.chat.chat_id,
+            reply.text,
+            payload=payload,
+            reply_to_id=about.row.id or None,
+            sends=about.chat.sends,
+        )
 
 
 def payload_of(reply: Reply, source_id: int | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,21 +10,29 @@ from sqlalchemy.engine import Connection
 
 from daybook import audit, sql
 from daybook.message_readings import move_readings
-from daybook.models import Chat, MessageReading, Sensor, Source, Upload, UploadSensor
+from daybook.models import Chat, MessageReading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.people import plain
 from daybook.sources import MAX_NAME, find_or_make_source, note_sensors
 
 KINDS = ("private", "group", "supergroup", "channel")
 MAX_TITLE = 255
-_CHAT = sa.select(Chat.chat_id, Chat.kind, Chat.title, Chat.timezone, Chat.source_id, Chat.migrated_to).where(
-    Chat.chat_id == sa.bindparam("chat_id")
-)
+_CHAT = sa.select(
+    Chat.chat_id,
+    Chat.kind,
+    Chat.title,
+    Chat.timezone,
+    Chat.source_id,
+    Chat.migrated_to,
+    Chat.next_send_at,
+    Chat.last_undo_at,
+).where(Chat.chat_id == sa.bindparam("chat_id"))
 _LOCKED_CHAT = _CHAT.with_for_update()
 
 
 @dataclass(frozen=True)
 class KnownChat:
-    """A chat as the book knows it. `before` are the ids that it had before it became a supergroup."""
+    """A chat as the book knows it. `before` are the ids that it had before it became a supergroup. `sends`: a sender
+    will look at it soon. last_undo_at: see Chat."""
 
     chat_id: int
     kind: str
@@ -31,6 +40,8 @@ class KnownChat:
     timezone: str
     source_id: int | None
     before: tuple[int, ...] = ()
+    sends: bool = False
+    last_undo_at: datetime | None = None
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -71,7 +82,9 @@ def _followed(connection: Connection, row: Any, lock: bool = False) -> KnownChat
     before: tuple[int, ...] = ()
     if row.kind == "supergroup":
         before = tuple(connection.scalars(sa.select(Chat.chat_id).where(Chat.migrated_to == row.chat_id)))
-    return KnownChat(row.chat_id, row.kind, row.title, row.timezone, row.source_id, before)
+    about = row.chat_id, row.kind, row.title, row.timezone, row.source_id
+    sends = row.next_send_at is not None and row.next_send_at > utc_now()
+    return KnownChat(*about, before, sends, row.last_undo_at)
 
 
 def _title(chat: Mapping[str, Any]) -> str:
@@ -127,6 +140,13 @@ def set_timezone(connection: Connection, chat: KnownChat, timezone: str) -> None
         audit.note(connection, "change", "chat", chat.chat_id, chat.title or str(chat.chat_id), changes)
 
 
+def note_undo(connection: Connection, chat: KnownChat, written_at: datetime) -> None:
+    """Keeps that somebody has written /undo there at that time."""
+    if chat.last_undo_at is None or chat.last_undo_at < written_at:
+        mine = sa.update(Chat).where(Chat.chat_id == chat.chat_id)
+        connection.execute(mine.values(last_undo_at=written_at))
+
+
 def migrate(connection: Connection, old_id: int, new_id: int) -> None:
     """The group goes on as a supergroup: its source and its zone go with it. Once is enough; outbox.move does the same
     for what waits to be sent."""
@@ -140,6 +160,9 @@ def migrate(connection: Connection, old_id: int, new_id: int) -> None:
     values: dict[str, Any] = {"kind": "supergroup", "title": new.title or old.title}
     if new.timezone == "UTC":
         values["timezone"] = old.timezone
+    undos = [at for at in (old.last_undo_at, new.last_undo_at) if at is not None]
+    if undos:
+        values["last_undo_at"] = max(undos)
     # Two, where a message of the supergroup came before the one that says what it was: the older one stays.
     sources = sorted({source_id for source_id in (old.source_id, new.source_id) if source_id is not None})
     if sources:

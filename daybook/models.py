@@ -231,7 +231,8 @@ class Chat(Base):
     """A conversation that the bot is part of; the id is Telegram's own.
 
     next_send_at: when the sender next looks at this chat; null while nothing waits to be sent to it. paced_until: see
-    daybook/outbox.py. migrated_to: the supergroup that this group has become.
+    daybook/outbox.py. migrated_to: the supergroup that this group has become. last_undo_at: when the last /undo of
+    anybody here was written; no entry written later can have come too late for one.
     """
 
     __tablename__ = "chat"
@@ -244,6 +245,7 @@ class Chat(Base):
     migrated_to: Mapped[int | None] = mapped_column(BigInteger)
     next_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paced_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_undo_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
     source: Mapped[Source | None] = relationship()

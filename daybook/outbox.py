@@ -60,17 +60,19 @@ def queue(
     payload: dict[str, Any] | None = None,
     reply_to_id: int | None = None,
     written_by: str | None = None,
+    sends: bool = False,
 ) -> int:
     """Stores a message to be sent once this transaction is committed (then call `wake`), and returns its id.
 
     payload: the call's other parameters, such as reply_markup; {"chart": …} and {"export": …} are made into a photo or
     document when it is sent, by the renderer of that name. reply_to_id: the message (our id) that it answers.
-    written_by: the name of whoever writes it as the bot. A text that is too long for Telegram is cut. Holds the chat's
-    row until the commit; whoever locks sensors as well locks the chat before them (chats.meet).
+    written_by: the name of whoever writes it as the bot. sends: this transaction has locked the chat, and found that a
+    sender will look at it soon. A text that is too long for Telegram is cut. Holds the chat's row until the commit;
+    whoever locks sensors as well locks the chat before them (chats.meet).
     """
     payload = payload or {}
     method = next((_METHOD_OF[kind] for kind in _METHOD_OF if kind in payload), method)
-    chat_id = make_due(connection, chat_id)
+    chat_id = chat_id if sends else make_due(connection, chat_id)
     values = {
         "chat_id": chat_id,
         "direction": "out",

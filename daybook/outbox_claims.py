@@ -236,6 +236,12 @@ def _set_chat(
     connection.execute(_SET_CHAT, {"chat": chat_id, "next": next_send_at, "paced": paced_until})
 
 
+def rehearse(connection: Connection) -> None:
+    """Takes a message in hand and notes that it was sent, in a transaction that the caller takes back."""
+    if (claim := _claim_within(connection)) is not None:
+        _note_within(connection, claim, Sent(None))
+
+
 # --- what came of it
 
 

@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from daybook import messages, sql, updates
+from daybook import messages, outbox_claims, sql, updates
 from daybook.config import Settings
 from daybook.models import TelegramUpdate, TelegramUser, utc_now
 
 log = logging.getLogger(__name__)
 
-_CONNECTIONS = 4  # that a process opens beforehand; more are opened when they are needed
+_CONNECTIONS = 6  # that a process opens beforehand, for updates and for sending; more are opened when they are needed
 
 
 def rehearse(engine: Engine, settings: Settings) -> None:
@@ -74,3 +74,4 @@ def _play(connection: sa.Connection, settings: Settings) -> None:
         row = {"update_id": updates.id_of(update), "received_at": now, "payload": update, "processed_at": now}
         connection.execute(sql.insert_new(connection, TelegramUpdate), row)
         messages.act(connection, settings, row["update_id"], update, now)  # type: ignore[arg-type]
+    outbox_claims.rehearse(connection)

@@ -47,7 +47,10 @@ def last_entry(connection: Connection, chat: KnownChat, sender_id: int, before: 
 
 def comes_late(connection: Connection, chat: KnownChat, sender_id: int, row: Any) -> bool:
     """Whether the sender has written an /undo after this message, or its edit, that is in the book already."""
-    values = {"chat_ids": chat.ids, "sender_id": sender_id, "sent_at": row.edited_at or row.sent_at, "id": row.id}
+    written_at = row.edited_at or row.sent_at
+    if chat.last_undo_at is None or chat.last_undo_at < written_at:
+        return False
+    values = {"chat_ids": chat.ids, "sender_id": sender_id, "sent_at": written_at, "id": row.id}
     found = connection.execute(_UNDOS_SINCE, values)
     return any("undo" in (one.payload or {}) and _place(one) > _place(row) for one in found)
 

@@ -163,6 +163,16 @@ def test_idle_talk_that_is_edited_into_an_undo_takes_back_nothing(book: Book, ph
     assert "as a new message" in book.said()[-1]
 
 
+def test_an_undo_written_before_the_group_became_a_supergroup_finds_what_comes_late(book: Book, phone: Phone) -> None:
+    late = phone.message("2 butter", ANNA, GROUP)
+    supergroup = {"id": -100_4001, "type": "supergroup", "title": "Household"}
+    book.take(phone.later(minutes=1).message("/undo", ANNA, GROUP))
+    book.take(phone.message(None, ANNA, GROUP, migrate_to_chat_id=supergroup["id"]), late)
+    assert book.values() == []
+    book.take(phone.later(minutes=1).message("3 bread", ANNA, supergroup))
+    assert book.values() == [3]
+
+
 # --- numbers that come again
 
 

@@ -12,7 +12,7 @@ from flask_migrate import check, downgrade, upgrade
 
 from daybook.config import Settings
 from daybook.extensions import db
-from daybook.models import Message, Source, Upload
+from daybook.models import Chat, Message, Source, Upload
 
 MakeApp = Callable[[Settings], Flask]
 
@@ -118,6 +118,36 @@ def test_chats_come_and_go_with_messages_and_people_in_the_book(make_app: MakeAp
         check()
         with db.engine.connect() as connection:
             assert connection.scalar(sa.select(Message.text)) == "12.50 groceries"
+
+
+def test_chats_learn_when_somebody_has_last_written_undo(make_app: MakeApp, blank_settings: Settings) -> None:
+    chats = [{"chat": -1, "becomes": -2}, {"chat": -2, "becomes": None}, {"chat": 3, "becomes": None}]
+    said = [
+        {"chat": -1, "text": "/undo", "at": "2026-11-01 11:00:00"},
+        {"chat": -2, "text": "/Undo@daybook_bot", "at": "2026-11-01 10:00:00"},
+        {"chat": -2, "text": "no /undo", "at": "2026-11-01 12:00:00"},
+        {"chat": 3, "text": "hello", "at": "2026-11-01 09:00:00"},
+    ]
+    make_chat = sa.text(
+        "INSERT INTO chat (chat_id, kind, title, timezone, migrated_to, created_at) "
+        "VALUES (:chat, 'group', '', 'UTC', :becomes, '2026-11-01 10:00:00')"
+    )
+    say = sa.text(
+        "INSERT INTO message (chat_id, direction, text, sent_at, status, method, payload, attempts) "
+        "VALUES (:chat, 'in', :text, :at, 'handled', 'sendMessage', '{}', 0)"
+    )
+    with make_app(blank_settings).app_context():
+        upgrade(revision="0007")
+        with db.engine.begin() as connection:
+            connection.execute(make_chat, chats)
+            connection.execute(say, said)
+        upgrade()
+        with db.engine.connect() as connection:
+            undos = dict(connection.execute(sa.select(Chat.chat_id, Chat.last_undo_at)).all())
+        assert {chat_id: at and at.hour for chat_id, at in undos.items()} == {-1: 11, -2: 11, 3: None}
+        downgrade(revision="0007")
+        upgrade()
+        check()
 
 
 # --- ids -----------------------------------------------------------------------------------------------------------
