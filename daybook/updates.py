@@ -35,8 +35,8 @@ _MOST_LEVELS = 200  # of lists within lists; Telegram's updates have ten or so
 # What another transaction may have been faster with; looked at once more, it is there.
 _OVERTAKEN = (exc.IntegrityError, SensorGone)
 _ATTEMPTS = 3
-# How many updates a process acts on at the same time. They take milliseconds, so the others hardly wait; else a burst
-# opens a connection for each, which costs the database more than the updates do.
+# How many updates a process acts on at the same time. They take milliseconds, so the others hardly wait. More at a time
+# make each take longer, and the last one of a burst comes later, not sooner.
 _SLOTS = threading.BoundedSemaphore(2)
 
 
