@@ -34,6 +34,7 @@ from daybook import chat_files, outbox, sql
 from daybook.config import ROOT, Settings, database_url
 from daybook.extensions import db
 from tests.telegram_standin import TelegramStandin
+from tests.telegram_updates import Phone
 
 DATABASES = ("sqlite", "timescaledb")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -121,6 +122,8 @@ def fresh_postgresql(name: str) -> Iterator[str]:
             connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             # template1 may have somebody connected (Timescale's own scheduler, for one); nobody can be in template0.
             connection.exec_driver_sql(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
+            # No test pulls the plug of the machine; what processes lose by being killed stays the same.
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     except sa.exc.OperationalError as error:
         pytest.fail(f"TEST_DATABASE_URL is set, but its server does not do what is asked: {error.orig}", pytrace=False)
     try:
@@ -228,6 +231,12 @@ def signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def phone() -> Phone:
+    """A telephone on which nobody has written yet."""
+    return Phone()
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ def book(app: Flask) -> Book:
     return book
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 def import_file(book: Book, source: str, body: bytes = CSV, **options: Any) -> int:
     upload_id = imports.announce(book.engine, "a.csv", Options(source=source, **options), Sender())
     imports.import_stream(book.engine, book.settings, [body], upload_id=upload_id)

@@ -25,11 +25,6 @@ def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
     return book
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 def edited(phone: Phone, update: dict[str, Any], **what: Any) -> dict[str, Any]:
     phone.later(seconds=30)
     return phone.update(edited_message=update["message"] | {"edit_date": int(phone.now.timestamp())} | what)

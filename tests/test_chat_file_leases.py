@@ -31,11 +31,6 @@ def book(make_app: Callable[[Settings], Flask], bot_settings: Settings, monkeypa
     return book
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 def button(telegram: TelegramStandin) -> Any:
     """What the button under the last message does; None where it has none."""
     markup = telegram.sent(ANNA["id"])[-1].params.get("reply_markup")

@@ -26,11 +26,6 @@ def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
     return book
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 def test_a_file_is_imported_into_the_chats_source(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
     said = phone.message(None, ANNA, GROUP, document=document(telegram, CSV))
     book.take(said, said)

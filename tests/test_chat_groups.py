@@ -25,11 +25,6 @@ def book(make_app: Callable[[Settings], Flask], bot_settings: Settings) -> Book:
     return book
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 def helped(book: Book, chat: dict[str, Any] = GROUP) -> int:
     """How many of the bot's answers there were help."""
     return sum(HELP in text for text in book.said(chat["id"]))

@@ -25,11 +25,6 @@ def book(app: Flask) -> Book:
     return book
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 # --- at once
 
 

@@ -21,11 +21,6 @@ def book(app: Flask) -> Book:
     return Book(app)
 
 
-@pytest.fixture
-def phone() -> Phone:
-    return Phone()
-
-
 def person(book: Book, user_id: int) -> Any:
     (row,) = book.ask(sa.select(TelegramUser.__table__).where(TelegramUser.user_id == user_id))
     return row
