@@ -219,7 +219,7 @@ def _options(engine: Engine, file: File) -> Options:
     """Into the chat's source, with what the caption says."""
     said = said_in(file.caption)
     with engine.begin() as connection:
-        chat = chats.find(connection, file.chat_id)
+        chat = chats.find(connection, file.chat_id, lock=True)  # before its source, as a message does
         assert chat is not None  # its message is kept
         source = chats.source_name(connection, chats.source_of(connection, chat))
     options = Options(source=source, timezone=said.get("timezone", ""), date_order=said.get("date order", "").lower())

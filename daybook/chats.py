@@ -53,8 +53,8 @@ def meet(connection: Connection, chat: Mapping[str, Any], lock: bool = False) ->
     """The chat of a message, made when new, with the title that it has now. A group that has become a supergroup is
     that supergroup, also for messages that come late.
 
-    lock: until this transaction ends, no other message of this chat is acted on, and nothing is sent to it. So what the
-    book says now is what the answer to the message before has left.
+    lock: until this transaction ends, no other message of an allowed person here is acted on, and nothing is sent. So
+    what the book says now is what the answer to the message before has left.
     """
     row = _row(connection, chat["id"], lock)
     kind = str(chat["type"]) if chat.get("type") in KINDS else "private"
@@ -70,10 +70,10 @@ def meet(connection: Connection, chat: Mapping[str, Any], lock: bool = False) ->
     return found if row.migrated_to is not None else replace(found, kind=kind, title=title)
 
 
-def find(connection: Connection, chat_id: int) -> KnownChat | None:
-    """The chat of that id, or the supergroup that it has become."""
-    row = _row(connection, chat_id)
-    return None if row is None else _followed(connection, row)
+def find(connection: Connection, chat_id: int, lock: bool = False) -> KnownChat | None:
+    """The chat of that id, or the supergroup that it has become. lock: as for `meet`."""
+    row = _row(connection, chat_id, lock)
+    return None if row is None else _followed(connection, row, lock)
 
 
 def _followed(connection: Connection, row: Any, lock: bool = False) -> KnownChat:

@@ -11,7 +11,7 @@ from daybook import sql
 from daybook.chat import conversation, months
 from daybook.chat.moments import zone_of
 from daybook.chat.names import same_name
-from daybook.chat.values import AMOUNT, Command, Entry, Known, Made, MonthSum, Record, Said, SensorKnown
+from daybook.chat.values import AMOUNT, Command, Known, Made, MonthSum, Record, Said, SensorKnown
 from daybook.chats import KnownChat
 from daybook.config import Settings
 from daybook.models import Message, Reading, Sensor
@@ -21,7 +21,7 @@ HELPED = "helped"  # in the payload of a message that was answered with help
 _DAY = timedelta(days=1)
 _GROUPS = ("group", "supergroup")
 _MOST_SENSORS = 1000
-_MOST_ASKED = 20  # entries of one message
+_MOST_ASKED = 40  # ways to read the entries of one message
 _FEW = 50  # readings of a sensor that one edited message may have made alone
 _SENSORS = (
     sa.select(Sensor.id, Sensor.name, Sensor.unit, Sensor.kind, Sensor.label, Sensor.reading_count)
@@ -97,9 +97,8 @@ def _with_blanks(connection: Connection, sensors: list[SensorKnown], said: Recor
     young = [sensor for sensor in sensors if not sensor.label]
     wanted = {
         sensor.id
-        for entry in said.entries[:_MOST_ASKED]
-        for name in _names(entry)
-        for sensor in same_name(name, young)
+        for entry in said.readings[:_MOST_ASKED]
+        for sensor in same_name(entry.name, young)
         if not sensor.is_blank
         and (entry.number_first != (sensor.kind == AMOUNT) or entry.unit not in ("", sensor.unit))
     }
@@ -128,12 +127,8 @@ def _last_wanted(said: Said, sensors: Sequence[SensorKnown]) -> set[int]:
     if not isinstance(said, Record):
         return set()
     gauges = [sensor for sensor in sensors if sensor.kind != AMOUNT]
-    written = {name for entry in said.entries for name in _names(entry)} if gauges else ()
+    written = {entry.name for entry in said.readings} if gauges else ()
     return {sensor.id for name in written for sensor in same_name(name, gauges)}
-
-
-def _names(entry: Entry) -> set[str]:
-    return {entry.name} | (_names(entry.other) if entry.other else set())
 
 
 def _with_last(reader: Reader, sensors: list[SensorKnown], wanted: set[int]) -> list[SensorKnown]:

@@ -130,7 +130,8 @@ def _decide(engine: Engine, user_id: int, status: str, first_name: str, last_nam
 def decide(connection: Connection, user_ids: Sequence[int], status: str, account_id: int | None) -> int:
     """Allows or blocks those who were not yet, tells them where they last wrote, and returns how many they were."""
     mine = sa.select(TelegramUser).where(TelegramUser.user_id.in_(user_ids), TelegramUser.status != status)
-    rows = connection.execute(mine.order_by(TelegramUser.user_id).with_for_update()).all()
+    # key_share: their messages, which point at them and hold the chat in which they are told, need not wait.
+    rows = connection.execute(mine.order_by(TelegramUser.user_id).with_for_update(key_share=True)).all()
     if not rows:
         return 0
     changed = sa.update(TelegramUser).where(TelegramUser.user_id.in_([row.user_id for row in rows]))

@@ -31,10 +31,12 @@ def rehearse(engine: Engine, settings: Settings) -> None:
 
 
 def open_connections(engine: Engine, settings: Settings) -> None:
-    """Opens as many connections as the first messages need, and plays the message through on each."""
+    """Opens as many connections as the first messages need, and plays the message through on each that learns by it."""
     with _no_obstacle(), ExitStack() as opened:
         for _ in range(_CONNECTIONS):
-            _play_and_forget(opened.enter_context(engine.connect()), settings)
+            connection = opened.enter_context(engine.connect())
+            if sql.connections_learn(engine):
+                _play_and_forget(connection, settings)
 
 
 @contextmanager

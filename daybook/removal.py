@@ -14,7 +14,7 @@ from daybook import audit, raw_copies, replacements, sql
 from daybook.config import Settings
 from daybook.models import UNFINISHED, Reading, Sensor, Source, Upload, UploadSensor, utc_now
 from daybook.source_lock import SourceBusy, give_up_after, lock_source
-from daybook.sources import note_sensors
+from daybook.sources import lock_chats, note_sensors
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,10 @@ def remove_readings(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
             ).rowcount
             if counted:
                 count_readings(connection, sensor_id, -gone)
+    sql.again_after_deadlock(lambda: _end_removal(engine, locks, upload_id))
+
+
+def _end_removal(engine: Engine, locks: sql.Locks, upload_id: int) -> None:
     with engine.begin() as connection:
         _remove_what_it_made(connection, locks, upload_id)
         error_code = connection.scalar(sa.select(Upload.error_code).where(Upload.id == upload_id))
@@ -251,6 +255,7 @@ def _remove_what_it_made(connection: Connection, locks: sql.Locks, upload_id: in
     source_id = connection.scalar(sa.select(Upload.source_id).where(Upload.id == upload_id))
     if source_id is None or not (locks.holds("source", source_id) or locks.try_lock("source", source_id)):
         return  # another import is using the source's sensors
+    lock_chats(connection, [source_id])
     # Another upload that counts keeps what it uses; one that was taken back itself does not.
     counts = sa.and_(Upload.id != upload_id, Upload.status.in_(("done", *UNFINISHED)))
     others = sa.select(UploadSensor.sensor_id).join(Upload, Upload.id == UploadSensor.upload_id).where(counts)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from daybook import audit, sql
-from daybook.models import Sensor, Source
+from daybook.models import Chat, Sensor, Source
 
 MAX_NAME = 200
 MAX_ENTRIES = 200  # of one upload that makes or removes sensors: the rest of them are one entry
@@ -37,6 +37,13 @@ def clean_name(text: str, what: str) -> str:
     if not name.isprintable():
         raise BadName(f"the {what} {name[:40]!r} has characters that cannot be shown")
     return name
+
+
+def lock_chats(connection: Connection, source_ids: Sequence[int]) -> None:
+    """Locks the chats that write into these sources. Whoever changes the sources' sensors, and in the end the chats,
+    does so before the sensors, as a message does: else the two would wait for each other."""
+    theirs = sa.select(Chat.chat_id).where(Chat.source_id.in_(source_ids))
+    connection.execute(theirs.order_by(Chat.chat_id).with_for_update())
 
 
 def find_or_make_source(connection: Connection, name: str) -> int:

@@ -122,6 +122,12 @@ def prepare(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes_expected.get() else "BEGIN")
 
 
+def connections_learn(engine: Engine) -> bool:
+    """Whether each new connection reads the catalogue anew at its first statements. SQLite's do so in no time, and to
+    write there would mean to wait for whoever writes."""
+    return engine.dialect.name == "postgresql"
+
+
 @contextmanager
 def only_reading() -> Iterator[None]:
     """Transactions begun inside do not take SQLite's write lock."""

@@ -10,7 +10,8 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
@@ -38,6 +39,32 @@ _ATTEMPTS = 3
 # How many updates a process acts on at the same time. They take milliseconds, so the others hardly wait. More at a time
 # make each take longer, and the last one of a burst comes later, not sooner.
 _SLOTS = threading.BoundedSemaphore(2)
+
+
+class _Gates:
+    """Updates of one chat go through its gate one after the other: else they would wait for the chat's row in all slots
+    of the process, and the other chats with them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gates: dict[object, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def passed(self, chat: object) -> Iterator[None]:
+        with self._lock:
+            gate, waiting = self._gates.get(chat, (threading.Lock(), 0))
+            self._gates[chat] = gate, waiting + 1
+        try:
+            with gate:
+                yield
+        finally:
+            with self._lock:
+                gate, waiting = self._gates.pop(chat)
+                if waiting > 1:
+                    self._gates[chat] = gate, waiting - 1
+
+
+_gates = _Gates()
 
 
 class BadUpdate(ValueError):
@@ -99,13 +126,24 @@ def id_of(update: Any) -> int:
     return -(int.from_bytes(hashlib.sha256(content).digest()[:7]) + 1)
 
 
+def _chat_of(update: Any) -> object:
+    """The id of the chat that it comes from; of one without, its own."""
+    for kind in ("message", "edited_message", "callback_query"):
+        said = update.get(kind) if isinstance(update, dict) else None
+        said = said.get("message") if kind == "callback_query" and isinstance(said, dict) else said
+        chat = said.get("chat") if isinstance(said, dict) else None
+        if isinstance(chat, dict) and is_id(chat.get("id")):
+            return chat["id"]
+    return id_of(update), "no chat"
+
+
 def take(engine: Engine, settings: Settings, update: Any) -> bool:
     """Keeps the update and acts on it; False when it had come before. Replies are on their way when this returns.
 
     Raises an error of the database's when that is away: then nothing is kept, and it has to be delivered again.
     """
     update_id = id_of(update)
-    with _SLOTS:
+    with _gates.passed(_chat_of(update)), _SLOTS:
         taken = sql.again_after_deadlock(lambda: _take(engine, settings, update_id, update))
     if taken is None:
         return False

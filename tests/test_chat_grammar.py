@@ -116,7 +116,7 @@ AMOUNTS += [
 
 
 @pytest.mark.parametrize(
-    "text", ["18 Nov groceries", "groceries 18.11.", "yesterday", "18:20", "meeting moved to 15:00"]
+    "text", ["18 Nov groceries", "groceries 18 Nov", "yesterday", "18:20", "meeting moved to 15:00"]
 )
 def test_a_day_or_a_time_without_a_number_is_nothing_to_keep(text: str) -> None:
     assert isinstance(parse(text), Nothing)
@@ -155,6 +155,24 @@ def test_a_day_on_a_line_of_its_own_is_that_of_the_entries_under_it() -> None:
         ("beer", "19 12:00"),
         ("wine", "17 18:00"),
     ]
+    assert not said.unread
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20.11.\n3 coffee\n12:00\n4 tea", [("coffee", "20 12:00"), ("tea", "20 12:00")]),
+        ("yesterday\n3 coffee\n18:00\n4 tea", [("coffee", "26 12:00"), ("tea", "26 18:00")]),
+        ("yesterday\n08:00\n3 coffee", [("coffee", "26 08:00")]),
+        ("10:00\n20.11.\n3 coffee", [("coffee", "20 10:00")]),
+        ("20.11.\n3 coffee\n21.11.\n4 tea", [("coffee", "20 12:00"), ("tea", "21 12:00")]),
+    ],
+)
+def test_a_time_on_a_line_of_its_own_is_one_of_the_day_above_it(text: str, expected: list[tuple[str, str]]) -> None:
+    said = parse(text)
+    assert isinstance(said, Record)
+    now = datetime(2026, 11, 27, 19, tzinfo=UTC)
+    assert [(entry.name, f"{resolve(entry.when, now, UTC):%d %H:%M}") for entry in said.entries] == expected
     assert not said.unread
 
 

@@ -3,6 +3,7 @@ again."""
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.engine import Engine
 
 from daybook import message_readings
 from daybook.config import Settings
-from daybook.models import Message
+from daybook.models import Message, Sensor, Source
 from tests.telegram_standin import TelegramStandin
 from tests.telegram_updates import ANNA, BEN, GROUP, Book, Phone
 
@@ -103,6 +105,24 @@ def test_many_lines_in_any_order_at_once_hold_nobody_up(book: Book, phone: Phone
         list(threads.map(book.take, messages))
     assert sum(book.values()) == 6 * 24
     book.check()
+
+
+@pytest.mark.parametrize("database", ["timescaledb"], indirect=True)  # SQLite has one writer, whatever the chat
+def test_a_chat_that_waits_holds_up_no_other_one(book: Book, phone: Phone, engine: Engine) -> None:
+    book.take(phone.message("1 bread"), phone.message("1 bread", BEN))
+    anna, ben = (phone.later(seconds=1).message("2 bread", person) for person in (ANNA, BEN))
+    third = phone.message("3 bread")
+    with ThreadPoolExecutor(3) as threads:
+        with engine.begin() as connection:
+            sensor = sa.select(Sensor.id).join(Source).where(Source.name == "Anna Meyer").with_for_update(of=Sensor)
+            connection.execute(sensor)
+            waiting = [threads.submit(book.take, update) for update in (anna, third)]
+            time.sleep(0.3)
+            threads.submit(book.take, ben).result(10)
+            assert not any(one.done() for one in waiting)
+        for one in waiting:
+            one.result(10)
+    assert sorted(book.values()) == [1, 1, 2, 2, 3]
 
 
 # --- edits after an /undo

@@ -354,7 +354,7 @@ def test_the_button_sums_it_from_now_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["see you at 7", "back in 10 minutes", "did you pay 20?", "I’ll be there in 5", "my pin is 1234"]
+    "text", ["see you at 7", "back in 10 minutes", "did you pay 20?", "I’ll be there by 5", "my pin is 1234"]
 )
 def test_what_reads_like_a_sentence_is_no_new_sensor(text: str) -> None:
     assert not outcome(text).effects
@@ -365,7 +365,14 @@ def test_what_reads_like_a_sentence_is_no_new_sensor(text: str) -> None:
         assert added(f'"{name}" {number}')[0].value == float(number)
 
 
-@pytest.mark.parametrize("text", ["train to Cork 12.50", "bread from Lidl 3.20", "living room temperature 21.4"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("train to Cork 12.50", "bread from Lidl 3.20", "living room temperature 21.4", "12.50 gift for him"),
+        *("1.20 can of coke", "temp in 20.5", "vitamin a 5", "12 will power", "12.50 US mail", "power in 80"),
+        *("1.20 milk 1/2 l", "2 1/2 bread"),
+    ],
+)
 def test_names_of_several_words_are_none(text: str) -> None:
     assert len(added(text)) == 1
 
@@ -374,3 +381,41 @@ def test_a_refusal_that_was_meant_for_the_book_is_told_also_where_help_was_given
     lately = replace(KNOWN, helped_lately=True)
     assert "two numbers" in told("groceries 12.50 + 3.20", lately)
     assert "Not recorded: line 2" in told("12.50 groceries\nsee you at 7", lately)
+
+
+DAYS = [
+    *(("sunday roast", "gauge"), ("black friday", "amount"), ("fish on friday", "amount"), ("24/7 shop", "gauge")),
+    *(("snacks 7/7", "amount"), ("monday", "gauge"), ("room 12/14", "gauge")),
+]
+NAMED = Known(NOW, "UTC", tuple(SensorKnown(number, name, "", kind) for number, (name, kind) in enumerate(DAYS, 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        *(("sunday roast 3", "sunday roast"), ("3 black friday", "black friday"), ("black friday 3", "black friday")),
+        *(("3 fish on friday", "fish on friday"), ("24/7 shop 5", "24/7 shop"), ("5 snacks 7/7", "snacks 7/7")),
+        *(("monday 5", "monday"), ("room 12/14 21.5", "room 12/14"), ("snacks 7/7 5", "snacks 7/7")),
+        ("5 24/7 shop", "24/7 shop"),
+    ],
+)
+def test_a_known_name_that_holds_a_day_stays_that_name(text: str, name: str) -> None:
+    assert [(one.name, one.at) for one in added(text, NAMED)] == [(name, NOW)]
+
+
+def test_a_number_with_a_full_stop_that_looks_like_a_day_is_told_in_a_group_too() -> None:
+    assert "write it without the last point" in told("temperature 21.4.", replace(KNOWN, helped_lately=True))
+
+
+def test_a_name_with_a_full_stop_of_its_own_keeps_it() -> None:
+    known = Known(NOW, "UTC", (SensorKnown(5, "groceries", "", AMOUNT), SensorKnown(6, "groceries.", "", AMOUNT)))
+    assert [one.name for one in added("12 Groceries", known)] == ["groceries"]
+    assert [one.name for one in added("12 groceries", known)] == ["groceries"]
+
+
+def test_a_numbered_list_of_whole_numbers_is_a_list() -> None:
+    assert [(one.name, one.value) for one in added("1. 5 bread\n2. 3 milk\n3. 12 eggs")] == [
+        ("bread", 5),
+        ("milk", 3),
+        ("eggs", 12),
+    ]

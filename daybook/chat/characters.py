@@ -76,9 +76,8 @@ def _digit(character: str) -> str:
 
 @lru_cache(maxsize=8192)  # a message of a thousand lines asks for every sensor a thousand times
 def key(name: str) -> str:
-    """What two names have in common that differ in case, blanks, width of letters, in how an emoji is to look, or in a
-    full stop."""
-    return without_stop("".join(_LOOKS.sub("", unicodedata.normalize("NFKC", name)).casefold().split()))
+    """What two names have in common that differ in case, blanks, width of letters, or in how an emoji is to look."""
+    return "".join(_LOOKS.sub("", unicodedata.normalize("NFKC", name)).casefold().split())
 
 
 def without_stop(name: str) -> str:

@@ -25,6 +25,8 @@ _AHEAD_OF_GROUPS = re.compile(r"[+-]?\d{1,3}", re.ASCII)
 _TWO_IN_ONE = re.compile(r"[^\W\d_][,;][+-]?\d")  # bread,3.20
 _LIKE_A_DAY = re.compile(r"(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])", re.ASCII)
 NO_NUMBER = "it holds no number"
+# What `moments.read` calls loose.
+_MAYBE_A_DAY = re.compile(r"day\b|\bago\b|\d/\d", re.IGNORECASE)
 _MOMENT_ALONE = "it holds a day or a time, but no number"
 
 
@@ -32,13 +34,27 @@ class _Refused(ValueError):
     """The line is not clear; the message is a clause that says why."""
 
 
-def read_line(line: int, text: str) -> Entry | Unread:
-    """What the line records, or why it records nothing. Never raises."""
+def read_line(line: int, text: str, in_list: bool = False) -> Entry | Unread:
+    """What the line records, or why it records nothing. in_list: other lines begin with a number and a point as well.
+    Never raises."""
+    read = _read_as(line, text, in_list, loose=True)
+    if not _MAYBE_A_DAY.search(text):
+        return read
+    whole = _read_as(line, text, in_list, loose=False)
+    if isinstance(whole, Unread):
+        return whole if isinstance(read, Unread) else read
+    return replace(read, whole=whole)
+
+
+def _read_as(line: int, text: str, in_list: bool, loose: bool) -> Entry | Unread:
+    tokens = tokens_of(text)
     try:
-        return replace(_entry(line, tokens_of(text)), text=text)
+        return replace(_entry(line, tokens, in_list, loose), text=text)
     except (_Refused, BadNumber, BadMoment) as refused:
-        has_number = str(refused) not in (NO_NUMBER, _MOMENT_ALONE)
-        return Unread(line, text, str(refused), has_number)
+        reason, last = str(refused), tokens[-1].plain if tokens else ""
+    if reason == _MOMENT_ALONE and len(tokens) > 1 and _LIKE_A_DAY.fullmatch(last.removesuffix(".")):
+        return Unread(line, text, f'"{last}" is a day; if it is the number, write it without the last point', True)
+    return Unread(line, text, reason, has_number=reason not in (NO_NUMBER, _MOMENT_ALONE))
 
 
 def moment_alone(text: str) -> When | None:
@@ -52,14 +68,15 @@ def moment_alone(text: str) -> When | None:
 
 def dated(entry: Entry, above: When) -> Entry:
     """The entry at the day and time of a line above it, as far as it names none itself."""
+    entry = replace(entry, whole=dated(entry.whole, above)) if entry.whole else entry
     if entry.when.names_a_day or above == When():
         return entry
     when = replace(above, clock=entry.when.clock or above.clock)
     return replace(entry, when=when, other=replace(entry.other, when=when) if entry.other else None)
 
 
-def _entry(line: int, tokens: list[Token]) -> Entry:
-    when, tokens = _without_moments(_without_bullet(tokens))
+def _entry(line: int, tokens: list[Token], in_list: bool, loose: bool) -> Entry:
+    when, tokens = _without_moments(_without_bullet(tokens, in_list), loose)
     tokens, mark = _split_at_mark(tokens)
     if not tokens:
         raise _Refused(_MOMENT_ALONE if when != When() else NO_NUMBER)
@@ -73,13 +90,13 @@ def _entry(line: int, tokens: list[Token]) -> Entry:
 # --- the parts
 
 
-def _without_bullet(tokens: list[Token]) -> list[Token]:
+def _without_bullet(tokens: list[Token], in_list: bool = False) -> list[Token]:
     """Without the mark or the number of a list in front: "• 12.50 bread", "1) bread 2.50", "2. bread 2.50"."""
     if len(tokens) > 1 and tokens[0].text in _BULLETS and not tokens[0].quoted:
         return tokens[1:]
     if len(tokens) > 2 and re.fullmatch(r"\d{1,3}[.)]", tokens[0].plain):
         rest = tokens[1:]
-        if re.fullmatch(r"\d{1,2}\. \d{1,2}", f"{tokens[0].plain} {rest[0].plain}", re.ASCII):
+        if not in_list and re.fullmatch(r"\d{1,2}\. \d{1,2}", f"{tokens[0].plain} {rest[0].plain}", re.ASCII):
             whole = f"{tokens[0].text}{rest[0].text}"
             raise _Refused(
                 f'"{tokens[0].text} {rest[0].text}" can be {rest[0].text} in a list, or {whole}; write it so'
@@ -89,12 +106,12 @@ def _without_bullet(tokens: list[Token]) -> list[Token]:
     return tokens
 
 
-def _without_moments(tokens: list[Token]) -> tuple[When, list[Token]]:
+def _without_moments(tokens: list[Token], loose: bool = True) -> tuple[When, list[Token]]:
     """The day and the time in front and behind, and what is left."""
     when = When()
     while tokens:
         for count in range(min(moments.MOST_WORDS, len(tokens)), 0, -1):
-            front, behind = _moment(tokens[:count]), _moment(tokens[-count:])
+            front, behind = _moment(tokens[:count], loose), _moment(tokens[-count:], loose)
             if front or behind:
                 when = moments.joined(when, front or behind or When())
                 tokens = tokens[count:] if front else tokens[:-count]
@@ -104,8 +121,8 @@ def _without_moments(tokens: list[Token]) -> tuple[When, list[Token]]:
     return when, tokens
 
 
-def _moment(tokens: Sequence[Token]) -> When | None:
-    return None if any(token.quoted for token in tokens) else moments.read([token.plain for token in tokens])
+def _moment(tokens: Sequence[Token], loose: bool) -> When | None:
+    return None if any(token.quoted for token in tokens) else moments.read([token.plain for token in tokens], loose)
 
 
 def _split_at_mark(tokens: list[Token]) -> tuple[list[Token], int]:

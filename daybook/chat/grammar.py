@@ -5,6 +5,7 @@ Nothing in here raises, whatever is typed.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from daybook.chat.characters import lines_of
 from daybook.chat.entries import dated, moment_alone, read_line
@@ -15,6 +16,7 @@ _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?",
 _MENTION_FIRST = re.compile(r"\s*@(\w{1,61}bot)(?:[,:]?\s+)", re.ASCII | re.IGNORECASE)
 _MENTION_LAST = re.compile(r"\s@(\w{1,61}bot)\s*$", re.ASCII | re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@])@(\w{1,61}bot)\b", re.ASCII | re.IGNORECASE)
+_NUMBERED = re.compile(r"\s*\d{1,3}[.)]\s")
 _ID = re.compile(r"-?\d{1,19}", re.ASCII)
 _BUTTONS = {"sum": 2, "latest": 1, "chart": 2, "amount": 1}  # and how many words follow
 
@@ -42,17 +44,25 @@ def _read_lines(lines: Sequence[tuple[int, str]]) -> list[Entry | Unread]:
     """The lines one by one. A day or a time that has a line to itself is that of the entries under it which name none
     of their own."""
     read: list[Entry | Unread] = []
-    above, head = When(), None
+    above = When()
+    heads: list[Entry | Unread] = []  # lines of days and times under which no entry stands yet
+    in_list = sum(bool(_NUMBERED.match(line)) for _, line in lines) > 1
     for number, line in lines:
-        one = read_line(number, line)
+        one = read_line(number, line, in_list)
         if isinstance(one, Unread) and (alone := moment_alone(line)) is not None:
-            read += [head] if head else []  # no entry stands between the two
-            above, head = alone, one
+            if alone.names_a_day and not (heads and alone.clock is None and not above.names_a_day):
+                read += heads
+                above, heads = alone, [one]
+            else:  # a time of the day above, or the day of a time
+                day, clock = (alone, above) if alone.names_a_day else (above, alone)
+                above, heads = replace(day, clock=clock.clock), [*heads, one]
             continue
         if isinstance(one, Entry):
-            one, head = dated(one, above), None
+            one, heads = dated(one, above), []
+        elif one.whole:
+            one = replace(one, whole=dated(one.whole, above))
         read.append(one)
-    return read + ([head] if head else [])
+    return read + heads
 
 
 def _mentions(text: str, bot_username: str) -> bool:

@@ -58,31 +58,32 @@ def month_number(word: str) -> int | None:
     return _MONTH_NUMBERS.get(word.rstrip(".,").casefold())
 
 
-def read(words: Sequence[str]) -> When | None:
+def read(words: Sequence[str], loose: bool = True) -> When | None:
     """What all of these words together mean as a day, a clock time or both; None for any other words.
 
-    Raises BadMoment.
+    loose: also weekdays, "2 days ago" and 18/11, which may be parts of names as well. Raises BadMoment.
     """
     words = [word.rstrip(",;!?:") for word in words]
     lead = words[0].casefold()
-    if (found := _some_time_ago(" ".join(words).casefold())) is not None:
+    if " ".join(words).casefold() == "at noon":
+        return When(clock=time(12))
+    if loose and (found := _some_time_ago(" ".join(words).casefold())) is not None:
         return found
     if lead in ("at", "on") and len(words) > 1:
-        found = read(words[1:])
+        found = read(words[1:], loose)
         fits = found is not None and (found.clock if lead == "at" else found.names_a_day)
         return found if fits else None
     if len(words) == 1:
-        return _one_word(words[0])
+        return (_slash(words[0]) if loose else None) or _one_word(words[0])
     if len(words) == 2 and re.fullmatch(r"[ap]\.?m\.?", words[1], re.IGNORECASE):
         return _twelve(words[0] + words[1])
     return _with_month_name(words)
 
 
 def is_moment(word: str) -> bool:
-    """Whether this word alone names a day or a time, also one that does not exist. A weekday may be part of a name."""
+    """Whether this word alone names a day or a time and nothing else, also one that does not exist."""
     try:
-        found = read([word])
-        return found is not None and found.weekday is None
+        return read([word], loose=False) is not None
     except BadMoment:
         return True
 
@@ -119,11 +120,9 @@ def written_day(day: date, today: date) -> str:
 
 
 def _some_time_ago(text: str) -> When | None:
-    """3 days ago, a week ago, the day before yesterday, last friday, on monday, at noon."""
+    """3 days ago, a week ago, the day before yesterday, last friday, on monday."""
     if text in ("the day before yesterday", "day before yesterday"):
         return When(days_ago=2)
-    if text == "at noon":
-        return When(clock=time(12))
     if match := _AGO.fullmatch(text):
         count = _COUNTS.get(match[1]) or int(match[1])
         return When(days_ago=count * (7 if match[2] == "week" else 1))
@@ -153,13 +152,18 @@ def _one_word(word: str) -> When | None:
         return _day_or_month_first(word, int(match[1]), int(match[3]), match[4])
     if match := _YEAR_FIRST.fullmatch(word):
         return _on(word, match[1], match[2], match[3])
-    if match := _SLASH.fullmatch(word):
-        one, two = int(match[1]), int(match[2])
-        # 1/2 may be a half as well as a day; 120/80 is neither.
-        return _day_or_month_first(word, one, two, None) if 1 <= one <= 31 and 1 <= two <= 31 else None
     if (match := _NAMED_MONTH.fullmatch(word)) and (month := month_number(match[2])):
         return _on(word, match[3], str(month), match[1])
     return _twelve(word)
+
+
+def _slash(word: str) -> When | None:
+    """18/11. 1/2 may be a half as well as a day; 120/80 is neither, and nor is 24/7."""
+    match = _SLASH.fullmatch(word)
+    if match is None or word == "24/7":
+        return None
+    one, two = int(match[1]), int(match[2])
+    return _day_or_month_first(word, one, two, None) if 1 <= one <= 31 and 1 <= two <= 31 else None
 
 
 def _with_month_name(words: Sequence[str]) -> When | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from daybook.chat.characters import key
+from daybook.chat.characters import key, without_stop
 from daybook.chat.values import SensorKnown
 
 
@@ -14,6 +14,7 @@ def same_name(name: str, sensors: Iterable[SensorKnown]) -> tuple[SensorKnown, .
         tuple(sensor for sensor in every if sensor.name == name),
         tuple(sensor for sensor in every if key(sensor.name) == wanted),
         tuple(sensor for sensor in every if sensor.label and key(sensor.label) == wanted),
+        tuple(sensor for sensor in every if without_stop(key(sensor.name)) == without_stop(wanted)),
     ):
         if found:
             return found

@@ -26,14 +26,19 @@ HOW = "Write for example “12.50 groceries” or “temperature 21.4”."
 _NEW = 0  # the id of a sensor that the message itself makes
 
 
-# A new name that holds one of these, or ends in one of those with the number behind it, is a sentence.
+# A new name that holds one of these, with the number behind it, is a sentence.
 _SAID_TO_OTHERS = frozenset(
     """
-    i i'm i'll i've i'd you you're you'll he he's she she's we we're we'll they they're me him us them your it's that's
-    is are was were am did does will can could should would let's who what when where why how
+    i i'm i'll i've i'd you you're you'll he's she's we we're we'll they're let's who what when where why how is are was
+    were am did does should would could
     """.split()
 )
-_BEFORE_A_TIME = frozenset("at in on to by for until till around about after before from than the a an".split())
+# So is one that ends in these, if a whole number follows, or in those before so many minutes, hours or days.
+_BEFORE_A_CLOCK = frozenset("at until till around about before after by".split())
+_BEFORE_A_SPAN = _BEFORE_A_CLOCK | {"in", "for"}
+_SPANS = frozenset(
+    "s sec secs second seconds min mins minute minutes h hr hrs hour hours d day days week weeks".split()
+)
 
 
 class _Refused(ValueError):
@@ -67,8 +72,9 @@ def plan(
     """What of the record will be kept, and what is refused, each in the order of its lines."""
     known = list(sensors)
     planned: list[Planned] = []
-    refused = list(record.unread)
-    for entry in record.entries:
+    meant = {line.line: line.whole for line in record.unread if line.whole and same_name(line.whole.name, known)}
+    refused = [line for line in record.unread if line.line not in meant]
+    for entry in sorted((*record.entries, *meant.values()), key=lambda entry: entry.line):
         try:
             kept = _planned(entry, now, zone, known)
         except (_Refused, BadMoment) as reason:
@@ -147,14 +153,18 @@ def _planned(entry: Entry, now: datetime, zone: tzinfo, known: Sequence[SensorKn
 def _check_no_sentence(entry: Entry) -> None:
     """People talk beside the bot: “see you at 7” is no sensor, and neither is “did you pay 20?”."""
     said = entry.name.casefold().replace("’", "'").split()
-    ends_before = not entry.number_first and said[-1] in _BEFORE_A_TIME
-    if not entry.quoted and len(said) > 1 and (ends_before or not _SAID_TO_OTHERS.isdisjoint(said)):
+    if entry.number_first or entry.quoted or len(said) < 2:
+        return
+    ends_before = said[-1] in (_BEFORE_A_SPAN if entry.unit in _SPANS else _BEFORE_A_CLOCK if not entry.unit else ())
+    if not _SAID_TO_OTHERS.isdisjoint(said) or (ends_before and entry.value.is_integer()):
         name = words.cut(entry.name, 60)
         raise _Refused(f"“{name}” reads like a sentence; if it is a name, write it in quotes: {_quoted(entry)}", True)
 
 
 def _chosen(entry: Entry, known: Sequence[SensorKnown]) -> tuple[Entry, tuple[SensorKnown, ...]]:
     """The entry, or its other reading where only that one's name is known; with the sensors of that name."""
+    if entry.whole and (named := same_name(entry.whole.name, known)):
+        return entry.whole, named
     found = same_name(entry.name, known)
     if entry.other is None or found:
         return entry, found

@@ -41,7 +41,8 @@ class Entry:
 
     `note`: what to say of a number that others read in another way. `other`: the second way to read the line, taken
     when only its name is known; where `sure` is False and neither name is known, the line is refused. `quoted`: the
-    name stood in quotation marks.
+    name stood in quotation marks. `whole`: the line read without a weekday or the like, which may be part of its name:
+    taken when that name is known.
     """
 
     name: str
@@ -54,19 +55,21 @@ class Entry:
     other: "Entry | None" = None
     sure: bool = True
     quoted: bool = False
+    whole: "Entry | None" = None
     text: str = field(default="", compare=False)  # the line as it was written
 
 
 @dataclass(frozen=True)
 class Unread:
     """A line that was not understood, and why. `has_number`: somebody meant to record something. `is_talk`: it reads
-    like something said to others."""
+    like something said to others. `whole`: as for Entry."""
 
     line: int
     text: str
     reason: str
     has_number: bool
     is_talk: bool = False
+    whole: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ class Record:
     entries: tuple[Entry, ...]
     unread: tuple[Unread, ...] = ()
     addressed: bool = False
+
+    @property
+    def readings(self) -> list[Entry]:
+        """Every way in which a line of it may have to be read; which it is, the known names decide."""
+        first = [*self.entries, *(line.whole for line in self.unread if line.whole)]
+        return [*first, *(one for entry in first for one in (entry.other, entry.whole) if one)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from daybook.admin.searching import Contains
 from daybook.admin.tables.uploads import remove_copies
 from daybook.models import Chat, MessageReading, Reading, Replacement, Sensor, Source, Upload
 from daybook.source_lock import SourceBusy, give_up_after, lock_source
-from daybook.sources import note_sensors
+from daybook.sources import lock_chats, note_sensors
 
 KINDS = {"gauge": "Gauge: a mean makes sense", "amount": "Amount: a sum makes sense"}
 _BUSY = "A file is being imported into one of these sources right now. Try again when that has ended."
@@ -91,6 +91,7 @@ def _sensors_of(source_ids: Sequence[int]) -> sa.Select[Any]:
 
 
 def _lock_sensors(connection: Connection, source_ids: Sequence[int]) -> None:
+    lock_chats(connection, source_ids)
     # A chat counts its readings in the sensor's row: one that is under way has done so before, or finds no sensor.
     connection.execute(_sensors_of(source_ids).with_for_update())
 
