@@ -99,7 +99,8 @@ def series(sensor_id: int) -> ResponseReturnValue:
         _, shown = find_range(reader, sensor)
         points = reader.points(sensor, shown.first, shown.last, wanted_points())
     width = width_words(points.bucket)
-    return jsonify(unit=sensor.unit, kind=sensor.kind, width=width, **charts.chart_data(points))
+    about = {"unit": sensor.unit, "kind": sensor.kind, "width": width, "seconds": points.width / 1_000_000}
+    return jsonify(about | charts.chart_data(points))
 
 
 @bp.get("/<int:sensor_id>/readings.csv")

@@ -156,7 +156,8 @@ def _act(connection: Connection, about: About, changes: Changes, said: Said, bef
         was = message_readings.made_by(connection, before) if before else ()
         chat_audit.note_readings(connection, about.row.id, was, readings)
     elif before:
-        answers.insert(0, _taken_back(connection, about, about.row.id, before))
+        told = _taken_back(connection, about, about.row.id, before)
+        answers = [told] if isinstance(said, Nothing) else [told, *answers]
     for effect in outcome.effects:
         if isinstance(effect, SetTimezone):
             chats.set_timezone(connection, about.chat, effect.name)

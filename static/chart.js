@@ -52,9 +52,11 @@
     return 22 + longest * 7.5;
   };
 
-  // A single reading still gets a day, and a value that never changes a scale.
-  const timeRange = (chart) => {
+  // A single reading still gets a day, and a value that never changes a scale. Bars stand to the right of their times:
+  // the last one ends a bucket later.
+  const timeRange = (barSeconds) => (chart) => {
     const [first, last] = [chart.data[0][0], chart.data[0].at(-1)];
+    if (barSeconds) return [first, last + barSeconds];
     return first === last ? [first - 43200, last + 43200] : [first, last];
   };
   const lineRange = (_, least, most) => (least === most ? [least - 1, most + 1] : uPlot.rangeNum(least, most, 0.1, true));
@@ -99,7 +101,7 @@
         // A bar stands to the right of its time, so it is the one before the pointer that is meant, not the nearest.
         dataIdx: (_, __, nearest, at) => (amount && nearest > 0 && data.time[nearest] > at ? nearest - 1 : nearest),
       },
-      scales: { x: { time: true, range: timeRange }, y: { range: amount ? barRange : lineRange } },
+      scales: { x: { time: true, range: timeRange(amount ? data.seconds : 0) }, y: { range: amount ? barRange : lineRange } },
       bands: !amount && data.bucket ? [{ series: [1, 2], fill: () => faded("--accent-rgb", 0.22) }] : [],
       series: [{}, ...seriesFor(data)],
       axes: [

@@ -383,3 +383,11 @@ def test_the_menu_fits_into_telegram() -> None:
         assert name.isalpha()
         assert 1 <= len(about) <= 256
         assert not reply(f"/{name}").text.startswith("I do not know") if name != "undo" else True
+
+
+def test_a_gauge_whose_sum_is_asked_for_can_be_summed_by_a_press() -> None:
+    gauge = SensorKnown(7, "lunch", "", GAUGE, LAST, 8.9)
+    for known in (Known(NOW, "UTC", (gauge,)), replace(KNOWN, sensors=(*KNOWN.sensors, gauge))):
+        answer = reply("/sum lunch", known)
+        assert "lunch is a gauge" in answer.text
+        assert buttons(answer) == [("Sum lunch", "amount:7")]

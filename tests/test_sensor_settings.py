@@ -70,7 +70,7 @@ def test_a_new_kind_is_that_of_page_chart_and_chat_at_once(editor: FlaskClient, 
     save(editor, power, "", "kWh", "gauge")
     book.take(phone.message("/sum power", ANNA, GROUP), phone.message("power 6", ANNA, GROUP))
     gauge, entry = book.said(GROUP["id"])[-2:]
-    assert "power is a gauge, whose values are not summed. An editor can make it an amount on its page." in gauge
+    assert "power is a gauge, whose values are not summed. The button makes it an amount." in gauge
     assert entry.startswith("power 6 kWh, 2 more than at")
     assert sorted(book.values()) == [4, 5, 6, 7, 9, 12.5]
 

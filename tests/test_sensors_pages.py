@@ -106,6 +106,8 @@ def test_amounts_are_summed(signed_in: FlaskClient, filled: int) -> None:
     data = signed_in.get("/sensors/3/series.json").json
     assert data["kind"] == "amount"
     assert sum(value or 0 for value in data["sum"]) == 9 * 12.5
+    steps = {after - before for before, after in zip(data["time"], data["time"][1:], strict=False)}
+    assert 0 < data["seconds"] <= min(steps)  # a bar is as wide as its bucket, and the last one has that room too
     assert "sum 112.5&nbsp;EUR" in signed_in.get("/sensors/3").text
 
 

@@ -59,23 +59,17 @@ def sums(command: Command, known: Known) -> Reply:
             + words.cut(f"/sum {named}november or /sum {named}{month:%Y-%m}.", MOST_CAPTION)
         )
     amounts = [sensor for sensor in names.in_order(known.sensors) if sensor.kind == AMOUNT]
+    if question.sensors and len(question.sensors) == 1 and question.sensors[0].kind != AMOUNT:
+        return _not_summed(question.sensors[0])
     if not amounts:
         return Reply("There are no amounts here yet. Write the number first to make one, such as “12.50 groceries”.")
     chosen = None
     if question.sensors is not None:
-        # Among several only amounts have sums; a gauge is answered where nothing else is meant.
+        # Among several only amounts have sums.
         fitting = tuple(sensor for sensor in question.sensors if sensor.kind == AMOUNT)
-        if len(fitting) != 1 and len(question.sensors) != 1:
+        if len(fitting) != 1:
             return _which(replace(question, sensors=fitting), amounts, "sum", f":{month:%Y-%m}")
-        chosen = (fitting or question.sensors)[0]
-        if chosen.kind != AMOUNT:
-            return Reply(
-                words.cut(
-                    f"{chosen.title} is a gauge, whose values are not summed. An editor can make it an amount on its "
-                    "page. Its last value is what /latest shows, and /chart draws it.",
-                    MOST_CAPTION,
-                )
-            )
+        chosen = fitting[0]
     written = months.written(month, known.now, zone)
     if month == months.month_of(known.now, zone):
         written += " so far"
@@ -90,6 +84,14 @@ def sums(command: Command, known: Known) -> Reply:
         if sum_of(known.sums, sensor.name, month).count
     ]
     return Reply(words.fitted([f"{written}:", *lines]) if lines else f"{written}: no entries.", back)
+
+
+def _not_summed(gauge: SensorKnown) -> Reply:
+    text = (
+        f"{gauge.title} is a gauge, whose values are not summed. The button makes it an amount. "
+        "Its last value is what /latest shows, and /chart draws it."
+    )
+    return Reply(words.cut(text, MOST_CAPTION), ((Button(words.cut(f"Sum {gauge.title}", 40), f"amount:{gauge.id}"),),))
 
 
 def chart(command: Command, known: Known) -> Reply:
