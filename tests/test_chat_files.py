@@ -99,6 +99,8 @@ def test_what_its_button_did_is_told_also_when_the_account_is_deleted_meanwhile(
     data = account["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
     book.take(phone.press(data, message_id=account["message_id"]))
     telegram.wait_for(lambda: "out again" in telegram.texts(ANNA["id"])[-1])
+    assert telegram.sent(ANNA["id"])[-1].method == "sendMessage"  # as a new message, since there is none to change
+    assert book.readings() == []
 
 
 def test_an_animation_is_no_file(book: Book, telegram: TelegramStandin, phone: Phone) -> None:
